@@ -1,0 +1,135 @@
+"""The implementation file: one TOML file that tells the suite how to run a server and what it promises."""
+
+from __future__ import annotations
+
+import string
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from conformance.catalogue import Clause, Feature, PredictorType, Source
+from conformance.problems import InvalidInputError
+
+REQUIRED_PLACEHOLDERS = frozenset({"project", "port"})
+OPTIONAL_PLACEHOLDERS = frozenset({"host", "reload_interval", "evict_interval"})
+
+
+def _placeholders(command: list[str]) -> set[str]:
+    return {name for part in command for _, name, _, _ in string.Formatter().parse(part) if name is not None}
+
+
+def _check_command(command: list[str]) -> list[str]:
+    used = _placeholders(command)
+    if unknown := used - REQUIRED_PLACEHOLDERS - OPTIONAL_PLACEHOLDERS:
+        known = sorted(REQUIRED_PLACEHOLDERS | OPTIONAL_PLACEHOLDERS)
+        raise ValueError(
+            f"unknown placeholder {{{min(unknown)}}}; known are {', '.join(f'{{{name}}}' for name in known)}"
+        )
+    if missing := REQUIRED_PLACEHOLDERS - used:
+        raise ValueError(f"the placeholder {{{min(missing)}}} is missing, so the server cannot be told about it")
+    return command
+
+
+def _check_call(call: str) -> str:
+    method, _, path = call.partition(" ")
+    if method not in {"GET", "POST", "PUT"} or not path.startswith("/"):
+        raise ValueError(f"{call!r} is no call; write a method and a path, such as 'GET /'")
+    return call
+
+
+Call = Annotated[str, AfterValidator(_check_call)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Identity(_Table):
+    """Who the implementation is; goes into every report."""
+
+    name: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    url: str = Field(min_length=1)
+
+
+class Process(_Table):
+    """How to start the server and which calls it answers.
+
+    `command` runs in the folder in which the suite was started; `ready` answers 200 once the server can be used.
+    """
+
+    command: Annotated[list[str], Field(min_length=1), AfterValidator(_check_command)]
+    ready: Call = "GET /"
+    predict: Call = "POST /"
+
+
+class Declares(_Table):
+    """What the server promises; clauses about anything else are not supported."""
+
+    predictors: list[PredictorType] = Field(min_length=1)
+    sources: list[Source] = Field(min_length=1)
+    features: list[Feature] = []
+
+
+class Intervals(_Table):
+    """The server's own pace, in seconds; every deadline is derived from it.
+
+    `passes` is the number of scans after which a change is served, `propagate` the time until all parts of the server
+    have switched, `scan` whether models are looked at one after the other or side by side.
+    """
+
+    reload: float = Field(default=10.0, gt=0)
+    evict: float = Field(default=10.0, gt=0)
+    passes: int = Field(default=2, ge=1)
+    propagate: float = Field(default=0.0, ge=0)
+    scan: Literal["sequential", "parallel"] = "sequential"
+
+
+class Implementation(_Table):
+    """A server under test."""
+
+    implementation: Identity
+    process: Process
+    declares: Declares
+    intervals: Intervals = Intervals()
+
+    @property
+    def can_be_accelerated(self) -> bool:
+        """Whether the command takes the reload interval, so that the suite may choose a short one."""
+        return "reload_interval" in _placeholders(self.process.command)
+
+    def missing_for(self, clause: Clause, predictor: str | None = None, source: str | None = None) -> list[str]:
+        """Name what the clause needs and the implementation does not declare; nothing missing means supported.
+
+        With `predictor` or `source` the question is about this one case of the clause.
+        """
+        missing = [f"feature {name}" for name in clause.features if name not in self.declares.features]
+        predictors = [predictor] if predictor else clause.predictors
+        if not set(predictors) & set(self.declares.predictors):
+            missing.append(f"predictor {' or '.join(predictors)}")
+        sources = [source] if source else clause.sources
+        if not set(sources) & set(self.declares.sources):
+            missing.append(f"source {' or '.join(sources)}")
+        return missing
+
+
+def load_implementation(path: Path) -> Implementation:
+    """Read an implementation file; raises `InvalidInputError`, which names the file, the key and the fault."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInputError(f"implementation file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"implementation file {path}: not UTF-8 text") from error
+    try:
+        return Implementation.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInputError(f"implementation file {path}: not TOML: {error}") from error
+    except ValidationError as error:
+        faults = "\n".join(
+            f"  {'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        )
+        raise InvalidInputError(f"implementation file {path}:\n{faults}") from error
