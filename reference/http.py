@@ -1,0 +1,157 @@
+"""The WSGI application: routes, status codes, and one prediction."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+
+from reference import log, metrics
+from reference.errors import InputError, LoadError, UnavailableError, UnknownModelError
+from reference.payload import Headers, encode, payload, to_json
+from reference.resident import request
+
+Environ = dict[str, Any]
+StartResponse = Callable[[str, Headers], Any]
+Answer = tuple[int, Headers, bytes]
+
+_REASONS = {
+    200: "200 OK",
+    400: "400 Bad Request",
+    404: "404 Not Found",
+    405: "405 Method Not Allowed",
+    413: "413 Content Too Large",
+    500: "500 Internal Server Error",
+    503: "503 Service Unavailable",
+}
+_JSON: Headers = [("content-type", "application/json")]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A predictor that is ready, and which arguments its `predict()` asks for."""
+
+    predict: Callable[..., Any]
+    arguments: tuple[str, ...]
+
+
+class Application:
+    """Answers requests; 503 until `prediction` is set.
+
+    `summary` gives the body of GET /, `reload` and `evict` are None unless the server was started with control.
+    `body_limit` is in bytes.
+    """
+
+    def __init__(
+        self,
+        summary: Callable[[], dict[str, Any]],
+        body_limit: int,
+        reload: Callable[[], dict[str, Any]] | None = None,
+        evict: Callable[[], dict[str, Any]] | None = None,
+    ) -> None:
+        self.prediction: Prediction | None = None
+        self._body_limit = body_limit
+        self._routes: dict[str, dict[str, Callable[[Environ], Answer]]] = {
+            "/": {"POST": self._predict, "GET": lambda _: self._when_ready(summary)},
+            "/healthz": {"GET": lambda _: (200, _JSON, b'{"status":"alive"}')},
+            "/metrics": {"GET": lambda _: (200, [("content-type", metrics.CONTENT_TYPE)], metrics.exposition())},
+        }
+        for path, action in (("/-/reload", reload), ("/-/evict", evict)):
+            if action is not None:
+                self._routes[path] = {"POST": partial(_control, action)}
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        try:
+            status, headers, body = self._route(environ)(environ)
+        except _RefusalError as refusal:
+            status, headers, body = refusal.status, _JSON, _error(str(refusal))
+        except UnavailableError as error:
+            status, headers, body = 503, [*_JSON, ("retry-after", "1")], _error(str(error))
+        except Exception:  # noqa: BLE001 - the last line of defence: an answer, and the cause in the log
+            log.failure("request_failed", exc_info=True)
+            status, headers, body = 500, _JSON, _error("internal error")
+        start_response(_REASONS.get(status) or f"{status} Status", headers)
+        return [body]
+
+    def _route(self, environ: Environ) -> Callable[[Environ], Answer]:
+        methods = self._routes.get(environ["PATH_INFO"])
+        if methods is None:
+            raise _RefusalError(404, f"there is nothing at {environ['PATH_INFO']}")
+        action = methods.get(environ["REQUEST_METHOD"])
+        if action is None:
+            raise _RefusalError(405, f"use {' or '.join(methods)}")
+        return action
+
+    def _when_ready(self, summary: Callable[[], dict[str, Any]]) -> Answer:
+        if self.prediction is None:
+            raise UnavailableError("the first scan of the models is not complete yet")
+        return 200, _JSON, to_json(summary())
+
+    def _predict(self, environ: Environ) -> Answer:
+        prediction = self.prediction
+        if prediction is None:
+            raise UnavailableError("the first scan of the models is not complete yet")
+        with request():
+            answer = self._answer(prediction, environ)
+        metrics.REQUESTS.labels(str(answer[0])).inc()
+        return answer
+
+    def _answer(self, prediction: Prediction, environ: Environ) -> Answer:
+        arguments: dict[str, Any] = {}
+        try:
+            body = self._body(environ)
+            for name in prediction.arguments:
+                if name == "payload":
+                    arguments[name] = payload(environ.get("CONTENT_TYPE") or "", body)
+                elif name == "query_params":
+                    arguments[name] = dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
+                else:
+                    arguments[name] = _headers(environ)
+            return encode(prediction.predict(**arguments))
+        except UnknownModelError as error:
+            return 404, _JSON, _error(str(error))
+        except InputError as error:
+            return 400, _JSON, _error(str(error))
+        except LoadError as error:
+            return 500, _JSON, _error(f"the model cannot be loaded: {error}")
+        except (_RefusalError, UnavailableError):
+            raise
+        except Exception:  # noqa: BLE001 - predictor code may raise anything
+            log.failure("prediction_failed", exc_info=True)
+            return 500, _JSON, _error("the predictor failed; the log of the server says why")
+
+    def _body(self, environ: Environ) -> bytes:
+        limit = self._body_limit
+        length = environ.get("CONTENT_LENGTH")
+        if length:
+            if int(length) > limit:
+                raise _RefusalError(413, f"the body is larger than {limit} bytes")
+            body: bytes = environ["wsgi.input"].read()
+            return body
+        body = environ["wsgi.input"].read(limit + 1)
+        if len(body) > limit:
+            raise _RefusalError(413, f"the body is larger than {limit} bytes")
+        return body
+
+
+class _RefusalError(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def _control(action: Callable[[], dict[str, Any]], _: Environ) -> Answer:
+    return 200, _JSON, to_json(action())
+
+
+def _error(message: str) -> bytes:
+    return to_json({"error": message})
+
+
+def _headers(environ: Environ) -> dict[str, str]:
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    return headers

@@ -1,0 +1,161 @@
+"""The models that one process serves: what a request means by name and version, and how they follow the keeper."""
+
+import time
+from collections.abc import Callable, Mapping
+from threading import Event
+from typing import Any
+
+from reference import log, metrics
+from reference.catalog import LATEST, Catalog, Model, unknown_model
+from reference.errors import LoadError, UnavailableError, UnknownModelError
+from reference.link import Link
+from reference.resident import Candidate, Resident, Slot, Supply
+
+
+class Models:
+    """All models of one process.
+
+    `load` makes from (model name, path) what clients use. `single` is the name that every request means where the API
+    has one model (`model_path`). With `preload` a new highest version is loaded before `latest` moves to it.
+    """
+
+    def __init__(
+        self, link: Link, load: Callable[[str, str], Any], *, single: str | None = None, preload: bool = True
+    ) -> None:
+        self.supply = Supply(self._candidates, load, self._report)
+        self.followed = Event()
+        """Set when the first catalog has been taken in."""
+        self._link = link
+        self._single = single
+        self._preload = preload
+        self._models: dict[str | None, Model] = {}
+        self._applied: Mapping[str, Mapping[str, int]] = {}
+
+    def get(self, name: str | None, version: str | None) -> Resident:
+        """Return the resident of one version, loading it if need be.
+
+        `latest` and None select the highest version that can be served. Raises UnknownModelError, LoadError or
+        UnavailableError.
+        """
+        try:
+            model = self._models[self._single or name]
+            slot = model.slots[version]
+        except (KeyError, TypeError):
+            model, slot = self._find(name, version)
+        if slot.resident is None and (version is None or version == LATEST):
+            return self._highest_that_loads(model)
+        return slot.get()
+
+    def slots(self) -> list[Slot]:
+        """Return the slots of all models."""
+        return [slot for model in list(self._models.values()) for slot in model.descending]
+
+    def metadata(self) -> dict[str, dict[str, Any]]:
+        """Return what this process serves: by model, the versions in numeric order (none for an unversioned model)."""
+        return {
+            model.name: {"versions": model.labels, "latest": model.latest.label or None}
+            for model in sorted(self._models.values(), key=lambda model: model.name)
+        }
+
+    def apply(self, catalog: Catalog) -> None:
+        """Take in a catalog; return when everything in memory that it replaces has been loaded anew.
+
+        What is in memory goes on serving until the new content is loaded.
+        """
+        refresh: list[tuple[Model, list[Slot]]] = []
+        for name in self._applied.keys() - catalog.models.keys():
+            del self._models[name]
+        for name, versions in catalog.models.items():
+            if self._applied.get(name) != versions:
+                refresh.append(self._renew(name, versions))
+        self._applied = catalog.models
+        self.followed.set()
+        for model, slots in refresh:
+            for slot in slots:
+                self.refresh(slot)
+            model.point_latest(model.best())
+
+    def refresh(self, slot: Slot) -> None:
+        """Load newer content of a slot, if there is; what cannot be had now is logged and left as it is."""
+        try:
+            slot.refresh()
+        except (UnknownModelError, UnavailableError) as error:
+            log.failure("refresh_failed", model=slot.name, version=slot.label, reason=str(error))
+
+    def retry_failed(self) -> None:
+        """Try content that failed to load once more where its time has come."""
+        for model in list(self._models.values()):
+            due = [slot for slot in model.descending if slot.retry_due()]
+            for slot in due:
+                self.refresh(slot)
+            if due:
+                model.point_latest(model.best())
+
+    def _renew(self, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
+        known = self._models.get(name)
+        kept = {slot.label: slot for slot in known.descending} if known else {}
+        stale: list[Slot] = []
+        slots: list[Slot] = []
+        for label, stamp in versions.items():
+            slot = kept.get(label) or Slot(name, label, stamp, self.supply)
+            if slot.stamp != stamp:
+                slot.stamp = stamp
+                if slot.resident is not None or slot.failure is not None:
+                    stale.append(slot)
+            slots.append(slot)
+        model = Model.of(name, slots)
+        serving = known.latest if known else None
+        if self._preload and serving in model.descending and serving is not model.latest and serving.resident:
+            stale.append(model.latest)
+            model.point_latest(serving)
+        self._models[name] = model
+        return model, stale
+
+    def _find(self, name: str | None, version: object) -> tuple[Model, Slot]:
+        if not self.followed.is_set():
+            raise UnavailableError("the models are not known yet")
+        model = self._models.get(self._single or (None if name is None else str(name)))
+        if name is None and model is None and len(self._models) == 1:
+            model = next(iter(self._models.values()), None)
+        if model is None:
+            raise unknown_model(name, [str(known) for known in self._models])
+        return model, model.find(version)
+
+    def _highest_that_loads(self, model: Model) -> Resident:
+        first: Exception | None = None
+        for slot in model.descending:
+            if first is None and slot is not model.latest and not slot.servable:
+                continue
+            try:
+                resident = slot.get()
+            except (LoadError, UnknownModelError) as error:
+                first = first or error
+                continue
+            if first is not None:
+                model.point_latest(model.best())
+            return resident
+        raise first or LoadError("it has no version that can be loaded")
+
+    def _candidates(self, name: str, label: str) -> list[Candidate]:
+        found: list[Candidate] = self._link.call("open", name, label, self._link.process)
+        return found
+
+    def _report(self, slot: Slot, candidate: Candidate, started: float, failure: str | None) -> None:
+        seconds = time.monotonic() - started
+        metrics.LOAD_SECONDS.inc(seconds)
+        fields: dict[str, Any] = {
+            "model": slot.name,
+            "version": slot.label,
+            "revision": candidate.revision,
+            "seconds": round(seconds, 4),
+        }
+        if failure is None:
+            metrics.LOADS.inc()
+            log.event("loaded", **fields)
+        else:
+            metrics.LOAD_FAILURES.inc()
+            log.failure("load_failed", **fields, reason=failure)
+        try:
+            self._link.call("report", slot.name, slot.label, candidate.revision, failure)
+        except UnavailableError as error:
+            log.failure("report_failed", reason=str(error))
