@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Literal
 
@@ -99,7 +100,7 @@ class _File(BaseModel):
 
 
 def load_catalogue(path: Path = CLAUSES_FILE) -> Catalogue:
-    """Read a catalogue; raises `InvalidInputError` for a malformed one, a doubled id or a dangling requirement."""
+    """Read a catalogue; raises `InvalidInputError` for a malformed one, a doubled id or an impossible requirement."""
     try:
         file = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, ValidationError) as error:
@@ -109,8 +110,12 @@ def load_catalogue(path: Path = CLAUSES_FILE) -> Catalogue:
         raise InvalidInputError(f"{path}: two clauses have the same id")
     for clause in file.clause:
         if clause.family not in FAMILIES:
-            raise InvalidInputError(f"{path}: clause {clause.id} belongs to no family ({', '.join(FAMILIES)})")
+            raise InvalidInputError(f"{path}: clause {clause.id} belongs to no family of {', '.join(FAMILIES)}")
         for required in clause.requires:
             if required not in clauses:
                 raise InvalidInputError(f"{path}: clause {clause.id} requires {required}, which is no clause")
+    try:
+        TopologicalSorter({clause.id: clause.requires for clause in file.clause}).prepare()
+    except CycleError as error:
+        raise InvalidInputError(f"{path}: clause {error.args[1][0]} requires itself") from error
     return Catalogue(version=file.version, clauses=clauses)

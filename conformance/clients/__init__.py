@@ -1,0 +1,1 @@
+"""The clients family: what the code of a predictor sees."""

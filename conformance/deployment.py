@@ -1,0 +1,194 @@
+"""A deployment: one server process on one project, and the requests that the suite sends to it."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from conformance import timing
+from conformance.history import History
+from conformance.implementation import Implementation
+from conformance.problems import HarnessError
+from conformance.processes import LeashedProcess, describe_exit
+from conformance.project import Api, read_journals, write_project
+from conformance.timing import Pace
+
+# Below the range from which systems take the local ports of outgoing connections, so that none of those is in the way.
+_PORTS = range(20_000, 32_000)
+
+# Seconds to wait for one answer to the readiness call, of which there are many.
+_READY_CALL = 2.0
+
+
+class ServerDiedError(Exception):
+    """The server ended by itself, never got ready, or stopped answering: a suspect, not yet a failure."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server said to one request; `body` is the decoded JSON, or None when it was no JSON object."""
+
+    status: int
+    text: str
+    body: Mapping[str, Any] | None
+
+    @property
+    def is_served(self) -> bool:
+        """Whether this is an answer of the witness, and not an error."""
+        return self.status == 200 and self.body is not None
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """The tokens of the files behind this answer; none when it is an error."""
+        return frozenset(self.body.get("tokens", ())) if self.is_served and self.body is not None else frozenset()
+
+
+class Deployment:
+    """A server on a project of its own.
+
+    `env` is added to the environment of the server. Every request is noted in `history`.
+    """
+
+    def __init__(
+        self, implementation: Implementation, pace: Pace, api: Api, folder: Path, env: Mapping[str, str]
+    ) -> None:
+        self.api = api
+        self.pace = pace
+        self.folder = folder
+        self.history = History()
+        self._implementation = implementation
+        self._env = env
+        self._http = urllib3.PoolManager(
+            retries=False, timeout=urllib3.Timeout(connect=pace.answer, read=pace.answer), maxsize=8
+        )
+        self._process: LeashedProcess | None = None
+        self.journal_folder = folder / "project-journals"
+        self.ready_at = 0.0
+
+    def spawn(self) -> None:
+        """Write the project and start the command; raises `CommandMissingError`."""
+        write_project(self.api, self.folder / "project")
+        port = _free_port()
+        self._url = f"http://127.0.0.1:{port}"
+        places = {
+            "project": str(self.folder / "project"),
+            "host": "127.0.0.1",
+            "port": str(port),
+            "reload_interval": f"{self.pace.intervals.reload:g}",
+            "evict_interval": f"{self.pace.intervals.evict:g}",
+        }
+        command = [part.format_map(places) for part in self._implementation.process.command]
+        self._process = LeashedProcess(command, log=self.folder / "server.log", env={**os.environ, **self._env})
+        self.history.note(f"server started: {' '.join(command)}")
+
+    def await_ready(self) -> None:
+        """Wait for 200 to the readiness call; raises `ServerDiedError` when the server ends first or takes too long."""
+        last = "no answer"
+
+        def ready() -> bool | None:
+            nonlocal last
+            if self.process.status is not None:
+                raise ServerDiedError(f"the server {describe_exit(self.process.status)} before it was ready")
+            method, path = self._implementation.process.ready.split(" ", 1)
+            try:
+                response = self._http.request(method, self._url + path, timeout=_READY_CALL)
+            except urllib3.exceptions.HTTPError as error:
+                last = f"no answer ({type(error).__name__})"
+                return None
+            last = f"status {response.status}"
+            return True if response.status == 200 else None
+
+        if timing.poll(ready, until=timing.now() + self.pace.start) is None:
+            call = self._implementation.process.ready
+            raise ServerDiedError(f"the server was not ready after {self.pace.start:g} s: {call} gave {last}")
+        self.ready_at = timing.now()
+        self.history.note("server ready")
+
+    @property
+    def process(self) -> LeashedProcess:
+        """The running command; only after `spawn`."""
+        assert self._process is not None, "the server was not started"
+        return self._process
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        payload: object = None,
+        headers: Mapping[str, str] | None = None,
+        about: str | None = None,
+    ) -> Answer:
+        """Send one request, with the payload as JSON; raises `ServerDiedError` when there is no answer.
+
+        `about` names the model that the request concerns, for the timeline.
+        """
+        begun = timing.now()
+        try:
+            response = self._http.request(method, self._url + path, headers=headers, json=payload)
+        except urllib3.exceptions.HTTPError as error:
+            # The process may take a moment to end after its socket has gone.
+            status = timing.poll(lambda: self.process.status, until=timing.now() + 1)
+            how = describe_exit(status) if status is not None else f"gave no answer ({type(error).__name__})"
+            raise ServerDiedError(f"the server {how} on {method} {path}") from error
+        text = response.data.decode(errors="replace")
+        try:
+            decoded = response.json()
+        except ValueError:
+            decoded = None
+        answer = Answer(response.status, text, decoded if isinstance(decoded, dict) else None)
+        self.history.note(f"{method} {path} {about or ''} -> {answer.status} {text[:200]}", since=begun, about=about)
+        return answer
+
+    def predict(
+        self, payload: object, *, query: str = "", headers: Mapping[str, str] | None = None, about: str | None = None
+    ) -> Answer:
+        """Send one payload to the predict call."""
+        method, path = self._implementation.process.predict.split(" ", 1)
+        return self.call(method, path + query, payload=payload, headers=headers, about=about)
+
+    def summary(self) -> Answer:
+        """Ask for the summary, `GET /`."""
+        return self.call("GET", "/")
+
+    def journals(self) -> list[dict[str, Any]]:
+        """Read what the witness noted in all processes so far."""
+        return read_journals(self.journal_folder)
+
+    def stop(self) -> None:
+        """End the server by SIGTERM; raises `ServerDiedError` when it ignores that, and leaves nothing running."""
+        status = self.process.terminate(self.pace.stop)
+        self.close()
+        if status is None:
+            raise ServerDiedError(f"the server still ran {self.pace.stop:g} s after SIGTERM")
+        if status not in {0, -15, 143}:
+            raise ServerDiedError(f"the server {describe_exit(status)} after SIGTERM")
+
+    def close(self) -> None:
+        """End the server at once, with everything that it started; harmless when it never ran."""
+        if self._process is not None:
+            self._process.kill()
+        self._http.clear()
+
+    def last_log_lines(self) -> list[str]:
+        """Give the end of what the server printed."""
+        return self._process.last_log_lines() if self._process is not None else []
+
+
+def _free_port() -> int:
+    for port in random.sample(_PORTS, k=100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise HarnessError("no free port on 127.0.0.1 between 20000 and 32000")

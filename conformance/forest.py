@@ -1,0 +1,219 @@
+"""Forests: the trees of many tests, published together and served by one server.
+
+Starting a server costs seconds and a model costs nothing, so tests that need nothing of their own share a server. A
+server that dies on the common forest is a suspect: each test then gets a server for its own trees alone, and the ones
+on which that dies again have found the reason.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Protocol
+
+from conformance.catalogue import PredictorType, Source
+from conformance.deployment import Deployment, ServerDiedError
+from conformance.marks import Naming, Plant, Planting, PlantingMark
+from conformance.project import Api
+from conformance.run import Run
+from fixtures.models import onnx_model, python_model
+from fixtures.trees import Tree
+
+# Forests that are started while an earlier one is judged.
+_AHEAD = 2
+
+
+class _MakeModel(Protocol):
+    def __call__(self, *, random: Random) -> Tree: ...
+
+
+# The predictor types that have a witness, and what they serve.
+MODELS: Mapping[PredictorType, _MakeModel] = {"python": python_model, "onnx": onnx_model}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One case of a clause: which predictor runs and where its models lie."""
+
+    predictor: PredictorType
+    source: Source
+
+    def __str__(self) -> str:
+        return f"{self.predictor}-{self.source}"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What tests must have in common to share a server; `alone` is the test that shares with none."""
+
+    setting: Setting
+    naming: Naming
+    witness: str
+    alone: str = ""
+
+    def __str__(self) -> str:
+        shared = f"{self.setting}, models named by {self.naming}"
+        return shared if self.witness == "usual" else f"{shared}, predictor class of witness/{self.witness}.py"
+
+
+class Grower:
+    """Makes models for one predictor, the same for the same seed."""
+
+    def __init__(self, predictor: PredictorType, random: Random) -> None:
+        self.predictor = predictor
+        self.random = random
+
+    def __call__(self) -> Tree:
+        """Make a model in its usual form, with fresh tokens."""
+        return MODELS[self.predictor](random=self.random)
+
+
+class Forest:
+    """The plantings of one ground and the server on them.
+
+    `names` gives the name under which a model of a planting is published: a tag of fixed length in front keeps any
+    two plantings from having names of which one begins with the other.
+    """
+
+    def __init__(self, run: Run, ground: Ground, plants: list[Plant]) -> None:
+        self.ground = ground
+        self.run = run
+        self._target = run.target(ground.setting.source, secrets.token_hex(6))
+        self._tags = {plant: f"{number:03x}" for number, plant in enumerate(plants)}
+        self.plantings: dict[Plant, Planting] = {
+            plant: plant(
+                Grower(ground.setting.predictor, Random(f"{run.seed} {plant.__module__}.{plant.__qualname__}"))
+            )
+            for plant in plants
+        }
+        self._deployment: Deployment | None = None
+
+    def published_name(self, plant: Plant, name: str) -> str:
+        """Give the name under which the server knows a model of a planting."""
+        return f"{self._tags[plant]}-{name}"
+
+    def token_owners(self) -> dict[str, str]:
+        """Say for every token published here which file of which model carries it."""
+        return {
+            token: f"{key} of {self.published_name(plant, name)}"
+            for plant, planting in self.plantings.items()
+            for name, tree in planting.models.items()
+            for key, token in tree.tokens.items()
+        } | {
+            token: f"the stray {key}"
+            for planting in self.plantings.values()
+            for key, token in planting.strays.tokens.items()
+        }
+
+    def start(self) -> Deployment:
+        """Publish everything, then start the server and wait until it is ready; raises `ServerDiedError`."""
+        for plant, planting in self.plantings.items():
+            for name, tree in planting.models.items():
+                self._target.write(tree, at=self.published_name(plant, name))
+            if planting.strays:
+                strays = planting.strays
+                if self.ground.naming != "dir":
+                    strays = Tree({self.published_name(plant, key): file for key, file in strays.items()})
+                self._target.write(strays)
+        self._deployment = self.run.deployment(self._api())
+        self._deployment.spawn()
+        self._deployment.await_ready()
+        return self._deployment
+
+    @property
+    def deployment(self) -> Deployment:
+        """The server; only after `start` was called."""
+        assert self._deployment is not None, "the forest was not started"
+        return self._deployment
+
+    def _api(self) -> Api:
+        return Api(self.ground.setting.predictor, self._models(), self.ground.witness)
+
+    def _models(self) -> Mapping[str, Any]:
+        if self.ground.naming == "dir":
+            return {"models": {"dir": f"{self._target.url}/"}}
+        paths = [
+            {"name": published, "path": f"{self._target.url}/{published}/"}
+            for plant, planting in self.plantings.items()
+            for published in (self.published_name(plant, name) for name in planting.models)
+        ]
+        if self.ground.naming == "paths":
+            return {"models": {"paths": paths}}
+        (only,) = paths
+        return {"model_path": only["path"]}
+
+    def close(self) -> None:
+        """End the server and delete what was published."""
+        if self._deployment is not None:
+            self._deployment.close()
+        self._target.clear()
+
+
+class Forests:
+    """All forests of a run, each started shortly before its first test and ended after its last."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._plants: dict[Ground, dict[Plant, int]] = {}
+        self._started: dict[Ground, tuple[Forest, Future[Deployment]]] = {}
+        self._pool = ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="forest")
+        self._deaths: dict[Ground, str] = {}
+        self._attributed: set[Ground] = set()
+
+    def expect(self, ground: Ground, mark: PlantingMark) -> None:
+        """Announce one more test on this ground, before any forest is started."""
+        plants = self._plants.setdefault(ground, {})
+        plants[mark.plant] = plants.get(mark.plant, 0) + 1
+
+    def shared(self, ground: Ground) -> Forest:
+        """Give the running forest of a ground; raises `ServerDiedError` if its server died on it."""
+        order = list(self._plants)
+        position = order.index(ground)
+        for near in order[position : position + 1 + _AHEAD]:
+            if near not in self._started:
+                forest = Forest(self._run, near, list(self._plants[near]))
+                self._started[near] = (forest, self._pool.submit(forest.start))
+        forest, deployment = self._started[ground]
+        if ground in self._deaths:
+            raise ServerDiedError(self._deaths[ground])
+        try:
+            deployment.result()
+        except ServerDiedError as death:
+            self._deaths[ground] = str(death)
+            raise
+        return forest
+
+    def alone(self, ground: Ground, plant: Plant) -> Forest:
+        """Give a forest of one planting only; the caller starts and closes it."""
+        return Forest(self._run, ground, [plant])
+
+    def died(self, ground: Ground, death: ServerDiedError) -> None:
+        """Note that the shared server of a ground died during a test."""
+        self._deaths.setdefault(ground, str(death))
+
+    def attribute(self, ground: Ground) -> None:
+        """Note that a test of this ground brought a server down alone, which explains the death of the shared one."""
+        self._attributed.add(ground)
+
+    def finished(self, ground: Ground, plant: Plant) -> None:
+        """Note the end of one test; the last one of a ground ends its server."""
+        plants = self._plants[ground]
+        plants[plant] -= 1
+        if not any(plants.values()) and ground in self._started:
+            forest, deployment = self._started.pop(ground)
+            deployment.exception()
+            forest.close()
+
+    def unattributed_deaths(self) -> list[str]:
+        """Say of each shared server that died, and that no test could bring down alone, how it died."""
+        return [f"{ground}: {death}" for ground, death in self._deaths.items() if ground not in self._attributed]
+
+    def close(self) -> None:
+        """End every server that still runs."""
+        self._pool.shutdown(cancel_futures=True)
+        for forest, _ in self._started.values():
+            forest.close()
+        self._started.clear()

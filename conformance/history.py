@@ -1,0 +1,48 @@
+"""The history of a deployment: what happened when, for the timeline of a failure."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from conformance import timing
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that the suite did or saw; `begun` and `ended` are moments of `timing.now`.
+
+    `about` names the model that it concerns; None concerns all of them.
+    """
+
+    begun: float
+    ended: float
+    text: str
+    about: str | None
+
+
+class History:
+    """Events in the order in which they ended; may be written by several threads."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._lock = threading.Lock()
+
+    def note(self, text: str, *, since: float | None = None, about: str | None = None) -> None:
+        """Note what has just ended; `since` is the moment at which it began, if it took any time."""
+        ended = timing.now()
+        with self._lock:
+            self._events.append(Event(ended if since is None else since, ended, text, about))
+
+    def timeline(self, models: set[str], most: int = 25) -> list[str]:
+        """Write the events that concern these models, with seconds since the first event; the last `most` of them."""
+        with self._lock:
+            events = list(self._events)
+        if not events:
+            return []
+        zero = events[0].begun
+        chosen = [event for event in events if event.about is None or event.about in models]
+        lines = [f"{event.begun - zero:8.3f} s  {event.text}" for event in chosen[-most:]]
+        if len(chosen) > most:
+            lines.insert(0, f"({len(chosen) - most} earlier events left out)")
+        return lines

@@ -1,0 +1,1 @@
+"""The layouts family: which trees are models, and which versions they have."""

@@ -1,0 +1,181 @@
+"""Random version trees, judged by the oracle and reduced to the least tree that still shows the fault."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as with_seed
+
+from conformance.deployment import Answer
+from conformance.forest import Forest
+from conformance.layouts.oracle import Level, read_level
+from conformance.marks import Planting
+from conformance.stand import LEFT_OUT, Stand, Version
+from conformance.violations import ViolationError
+from fixtures.models import onnx_model, python_model
+from fixtures.strategies import version_trees
+from fixtures.trees import File, Tree
+
+# The clauses that a random version tree can speak about.
+CLAUSES = (
+    "layouts.versioned",
+    "layouts.latest-is-highest",
+    "layouts.any-integer",
+    "layouts.negative-integer",
+    "layouts.not-an-integer",
+    "layouts.leading-zeros",
+    "layouts.mixed-level",
+    "layouts.onnx",
+    "layouts.bad-version-isolated",
+    "layouts.markers-ignored",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One way in which the server differs from the oracle on one tree."""
+
+    clause: str
+    model: str
+    expected: str
+    observed: str
+
+
+def draw_trees(predictor: str, source: random.Random, count: int) -> dict[str, Tree]:
+    """Draw so many version trees for the python or the onnx predictor, by name."""
+
+    def sound() -> Tree:
+        return python_model(random=source) if predictor == "python" else onnx_model(random=source)
+
+    def two_onnx() -> Tree:
+        return sound() | onnx_model(name="other.onnx", random=source)
+
+    def no_onnx() -> Tree:
+        return Tree({"labels.txt": File("cat\n")})
+
+    broken = {} if predictor == "python" else {"two-onnx": two_onnx, "no-onnx": no_onnx}
+    drawn: list[Tree] = []
+
+    @with_seed(source.getrandbits(32))
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(version_trees(sound, broken=broken))
+    def collect(tree: Tree) -> None:
+        drawn.append(tree)
+
+    collect()
+    return {f"tree-{number:02}": tree for number, tree in enumerate(drawn)}
+
+
+def judge_trees(stand: Stand) -> Iterator[Finding]:
+    """Compare every tree of a planting with the oracle; gives at most one finding for each tree."""
+    for name, tree in stand.models.items():
+        level = read_level(tree, stand.predictor)
+        if not level.unspecified and level.is_model:
+            finding = next(_findings(stand, name, level), None)
+            if finding is not None:
+                yield finding
+
+
+def reduce_tree(stand: Stand, finding: Finding) -> Finding:
+    """Leave out one entry after the other as long as the fault stays; gives the finding on the least tree.
+
+    Each round publishes all trees that are one entry smaller, and starts one server on them.
+    """
+    tree = stand.models[finding.model]
+    while True:
+        smaller = {
+            f"without-{number:02}": tree.without(*(key for key in tree if key.partition("/")[0] == entry))
+            for number, entry in enumerate(dict.fromkeys(key.partition("/")[0] for key in tree))
+        }
+        found = _judge_alone(stand, {name: candidate for name, candidate in smaller.items() if candidate})
+        still = next((other for other in found if _same_fault(other, finding)), None)
+        if still is None:
+            return finding
+        tree, finding = smaller[still.model], still
+
+
+def violation_of(stand: Stand, finding: Finding) -> ViolationError:
+    """Turn a finding on a random tree into a violation that shows the least tree."""
+    least = reduce_tree(stand, finding)
+    seen = "" if least == finding else f" (first seen on {finding.model}, then reduced)"
+    return ViolationError(least.expected, f"{least.observed}{seen}")
+
+
+def _judge_alone(stand: Stand, trees: dict[str, Tree]) -> list[Finding]:
+    if not trees:
+        return []
+    planting = Planting(trees)
+
+    def plant(_: object) -> Planting:
+        return planting
+
+    forest = Forest(stand.forest.run, stand.forest.ground, [plant])
+    try:
+        forest.start()
+        return list(judge_trees(Stand(forest, plant, stand.clause)))
+    finally:
+        forest.close()
+
+
+def _same_fault(one: Finding, other: Finding) -> bool:
+    return one.clause == other.clause
+
+
+def _findings(stand: Stand, name: str, level: Level) -> Iterator[Finding]:
+    tree = stand.models[name]
+    entries = list(dict.fromkeys(key.partition("/")[0] for key in tree))
+    tokens = {entry: frozenset(tree.under(entry).tokens.values()) for entry in entries}
+
+    def found(clause: str, version: Version, wanted: str, answer: Answer) -> Finding:
+        question = stand.question(name, version)
+        return Finding(clause, name, f"{question}, with {sorted(entries)}, {wanted}", stand.describe(answer))
+
+    for number, folder in level.versions.items():
+        answer = _await_tokens(stand, name, folder, tokens[folder])
+        if answer.tokens != tokens[folder]:
+            clause = _clause_of_version(number, folder, level)
+            yield found(clause, folder, "is answered from that folder", answer)
+    answer = _await_tokens(stand, name, LEFT_OUT, tokens[level.latest])
+    if answer.tokens != tokens[level.latest]:
+        # Charged to what was taken for a version, if that is what answered.
+        taken = next((entry for entry in level.aside if answer.tokens and answer.tokens <= tokens[entry]), None)
+        clause = _clause_of_taking(level.aside[taken]) if taken else _clause_of_latest(level)
+        yield found(clause, LEFT_OUT, f"is answered from {level.latest}", answer)
+    for entry, clause in level.aside.items():
+        if tokens[entry]:
+            answer = stand.ask(name, entry)
+            if answer.tokens & tokens[entry]:
+                yield found(_clause_of_taking(clause), entry, "is never answered from there", answer)
+
+
+def _await_tokens(stand: Stand, name: str, version: Version, tokens: frozenset[str]) -> Answer:
+    return stand.await_answer(lambda: stand.ask(name, version), lambda answer: answer.tokens == tokens)
+
+
+def _clause_of_taking(aside: str) -> str:
+    """Charge an entry that was served though it should be left aside: an invalid version was taken for a model."""
+    return "layouts.onnx" if aside == "layouts.bad-version-isolated" else aside
+
+
+def _clause_of_version(number: int, folder: str, level: Level) -> str:
+    """Charge a version that is not served to what is special about it, or else to what lies beside it."""
+    if number < 0:
+        return "layouts.negative-integer"
+    if folder != str(number):
+        return "layouts.leading-zeros"
+    if number == 0 or number > 2**31:
+        return "layouts.any-integer"
+    return next(iter(level.aside.values()), "layouts.versioned")
+
+
+def _clause_of_latest(level: Level) -> str:
+    return "layouts.negative-integer" if max(level.versions) < 0 else "layouts.latest-is-highest"

@@ -1,0 +1,30 @@
+"""Random version trees: a forest of them is published, and the server must agree with the oracle on every one."""
+
+import random
+from weakref import WeakKeyDictionary
+
+import pytest
+
+from conformance.forest import Forest
+from conformance.layouts.generated import CLAUSES, Finding, draw_trees, judge_trees, violation_of
+from conformance.marks import Grow, Planting, clause, planting
+from conformance.stand import Stand
+
+COUNT = 30
+
+_findings: WeakKeyDictionary[Forest, list[Finding]] = WeakKeyDictionary()
+
+
+def _forest_of_random_trees(grow: Grow) -> Planting:
+    return Planting(draw_trees(grow.predictor, random.Random(grow.random.getrandbits(32)), COUNT))
+
+
+@planting(_forest_of_random_trees)
+@pytest.mark.parametrize("charged", [pytest.param(name, marks=clause(name), id=name) for name in CLAUSES])
+def test_random_version_trees_agree_with_the_oracle(stand: Stand, charged: str) -> None:
+    """Whatever versions a tree has and whatever lies beside them, the server serves what the oracle says."""
+    if stand.forest not in _findings:
+        _findings[stand.forest] = list(judge_trees(stand))
+    for finding in _findings[stand.forest]:
+        if finding.clause == charged:
+            raise violation_of(stand, finding)

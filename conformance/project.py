@@ -1,0 +1,51 @@
+"""The project folder of an API, which a server is started on: cortex.yaml and predictor.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from conformance.catalogue import PredictorType
+
+_WITNESSES = Path(__file__).parent / "witness"
+
+
+@dataclass(frozen=True)
+class Api:
+    """The configuration of one API; `models` holds `model_path` or `models` as spec/models.md writes them.
+
+    `witness` names the module in conformance/witness/ whose predictor class runs inside the server.
+    """
+
+    predictor: PredictorType
+    models: Mapping[str, Any]
+    witness: str = "usual"
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_yaml(self) -> str:
+        """Write cortex.yaml."""
+        predictor = {"type": self.predictor, "path": "predictor.py", **self.models, **self.more}
+        api = {"name": "servecheck", "kind": "RealtimeAPI", "predictor": predictor}
+        return yaml.safe_dump([api], sort_keys=False, allow_unicode=True)
+
+
+def write_project(api: Api, folder: Path) -> Path:
+    """Write the project into a new folder, with an empty journal folder beside it; gives the journal folder."""
+    folder.mkdir(parents=True)
+    journals = folder.with_name(f"{folder.name}-journals")
+    journals.mkdir()
+    (folder / "cortex.yaml").write_text(api.to_yaml(), encoding="utf-8")
+    witness = (_WITNESSES / f"{api.witness}.py").read_text(encoding="utf-8")
+    (folder / "predictor.py").write_text(witness.replace("@journal_folder@", str(journals)), encoding="utf-8")
+    return journals
+
+
+def read_journals(folder: Path) -> list[dict[str, Any]]:
+    """Read what the witness noted so far: the journals of all processes, each in order."""
+    lines = (line for file in sorted(folder.glob("*.jsonl")) for line in file.read_text(encoding="utf-8").splitlines())
+    return [json.loads(line) for line in lines]

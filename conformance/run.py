@@ -1,0 +1,68 @@
+"""A run of the suite: the server under test, the pace at which it is judged, and the places that trees go to."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from conformance.catalogue import Source
+from conformance.deployment import Deployment
+from conformance.implementation import Implementation
+from conformance.project import Api
+from conformance.s3.endpoint import S3, open_s3
+from conformance.timing import Pace
+from fixtures.targets import DirectoryTarget, S3Target, Target
+
+# Seconds between two scans of a server that lets the suite choose.
+FAST_INTERVAL = 1.0
+
+
+class Run:
+    """What all tests of one run share; `close` ends what it started and deletes its folder, unless told to keep it."""
+
+    def __init__(
+        self, implementation: Implementation, *, patience: float, seed: int, s3_endpoint: str, keep: bool
+    ) -> None:
+        self.implementation = implementation
+        intervals = implementation.intervals
+        if implementation.can_be_accelerated:
+            intervals = intervals.model_copy(update={"reload": FAST_INTERVAL, "evict": FAST_INTERVAL})
+        self.pace = Pace(intervals, patience)
+        self.seed = seed
+        self.s3_endpoint = s3_endpoint
+        self.folder = Path(tempfile.mkdtemp(prefix="servecheck-"))
+        self._stack = contextlib.ExitStack()
+        if not keep:
+            self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self._s3: S3 | None = None
+        self._numbers = itertools.count(1)
+
+    def open(self) -> None:
+        """Open the S3 endpoint, if the implementation reads from S3; raises `SuiteError` when it cannot be used."""
+        if "s3" in self.implementation.declares.sources:
+            self._s3 = self._stack.enter_context(open_s3(self.s3_endpoint, self.folder / "s3", self.pace.start))
+
+    def close(self) -> None:
+        """End the endpoint and give the folder back."""
+        self._stack.close()
+
+    def target(self, source: Source, place: str) -> Target:
+        """Give the place of this name in the source, which nothing else uses."""
+        if source == "local":
+            return DirectoryTarget(self.folder / "trees" / place)
+        assert self._s3 is not None, "the run has no S3 endpoint"
+        return S3Target(self._s3.client, self._s3.bucket, place)
+
+    def deployment(self, api: Api) -> Deployment:
+        """Describe a server on this project, not started yet, with a folder of its own."""
+        # Short names: a server may put a socket into its temporary folder, and the path of one has some 100 characters.
+        folder = self.folder / f"s{next(self._numbers)}"
+        scratch = folder / "tmp"
+        scratch.mkdir(parents=True)
+        s3_env: Mapping[str, str] = self._s3.server_env if self._s3 is not None else {}
+        # What a server leaves in its temporary folder goes with the run.
+        return Deployment(self.implementation, self.pace, api, folder, {**s3_env, "TMPDIR": str(scratch)})

@@ -1,0 +1,93 @@
+"""Which tests a run has: each judges a clause of the catalogue, once for every setting that the clause speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from conformance.catalogue import Catalogue, Clause
+from conformance.forest import MODELS, Ground, Setting
+from conformance.implementation import Implementation
+from conformance.marks import PlantingMark
+from conformance.problems import InvalidInputError
+
+
+def parametrize_settings(metafunc: pytest.Metafunc) -> None:
+    """Run a test that has a stand once for each predictor that has a witness and each source."""
+    if "setting" in metafunc.fixturenames:
+        settings = [Setting(predictor, source) for predictor in MODELS for source in ("s3", "local")]
+        metafunc.parametrize("setting", settings, ids=str, indirect=True)
+
+
+def clause_of(item: pytest.Item, catalogue: Catalogue) -> Clause:
+    """Give the clause that a test judges; raises `InvalidInputError` when it names none, or one that does not exist."""
+    marker = item.get_closest_marker("clause")
+    if marker is None:
+        raise InvalidInputError(f"{item.nodeid}: the test judges no clause; mark it with @clause(...)")
+    (clause_id,) = marker.args
+    if clause_id not in catalogue:
+        raise InvalidInputError(f"{item.nodeid}: {clause_id!r} is no clause of the catalogue")
+    return catalogue[clause_id]
+
+
+def planting_of(item: pytest.Item) -> PlantingMark | None:
+    """Give what a test wants published, if it has a stand."""
+    marker = item.get_closest_marker("planting")
+    if marker is None:
+        return None
+    mark = marker.args[0]
+    assert isinstance(mark, PlantingMark)
+    return mark
+
+
+def setting_of(item: pytest.Item) -> Setting | None:
+    """Give the setting that a test runs in, if it has one."""
+    setting = (
+        item.callspec.params.get("setting") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    )
+    assert setting is None or isinstance(setting, Setting)
+    return setting
+
+
+def ground_of(item: pytest.Item) -> Ground | None:
+    """Give the ground that a test is judged on, if it has a stand."""
+    setting, mark = setting_of(item), planting_of(item)
+    if setting is None or mark is None:
+        return None
+    return Ground(setting, mark.naming, mark.witness, alone=item.nodeid if mark.alone else "")
+
+
+def speaks_of(clause: Clause, setting: Setting | None) -> bool:
+    """Whether a clause says anything about a setting."""
+    return setting is None or (setting.predictor in clause.predictors and setting.source in clause.sources)
+
+
+def check_chosen_clauses(chosen: Sequence[str], catalogue: Catalogue) -> None:
+    """Check the ids and families given with --clause; raises `InvalidInputError` for one that selects nothing."""
+    for name in chosen:
+        if not any(_selects(name, clause) for clause in catalogue.values()):
+            raise InvalidInputError(f"--clause: {name!r} is neither a clause nor a family of the catalogue")
+
+
+def is_chosen(clause: Clause, chosen: Sequence[str]) -> bool:
+    """Whether a clause is among those given with --clause; without any, all are."""
+    return not chosen or any(_selects(name, clause) for name in chosen)
+
+
+def missing_for(item: pytest.Item, clause: Clause, implementation: Implementation) -> list[str]:
+    """Name what the implementation would have to declare for this test."""
+    setting = setting_of(item)
+    if setting is None:
+        return implementation.missing_for(clause)
+    return implementation.missing_for(clause, setting.predictor, setting.source)
+
+
+def by_ground(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Put the tests of one ground together, the grounds in the order of their first test."""
+    order: dict[Ground | None, int] = {}
+    return sorted(items, key=lambda item: order.setdefault(ground_of(item), len(order)))
+
+
+def _selects(name: str, clause: Clause) -> bool:
+    return clause.id == name or clause.id.startswith(f"{name}.")

@@ -1,0 +1,81 @@
+"""The smoke stage: before the suite one model is served once, so that a fault in plugging in is named by its step."""
+
+from __future__ import annotations
+
+from random import Random
+
+from conformance import timing
+from conformance.catalogue import Source
+from conformance.deployment import Answer, Deployment, ServerDiedError
+from conformance.forest import MODELS
+from conformance.problems import HarnessError
+from conformance.processes import CommandMissingError
+from conformance.project import Api
+from conformance.run import Run
+from conformance.stand import witness_payload
+
+
+class SmokeError(HarnessError):
+    """The server could not be plugged in; `step` is spawn, ready, predict or stop."""
+
+    def __init__(self, step: str, what: str, deployment: Deployment) -> None:
+        lines = deployment.last_log_lines()
+        log = (
+            "\n".join(["last lines of the server's log:", *(f"  {line}" for line in lines)])
+            if lines
+            else "its log is empty"
+        )
+        super().__init__(f"smoke stage, step {step}: {what}\n{log}")
+        self.step = step
+
+
+def check_smoke(run: Run) -> None:
+    """Start the server on one model, wait until it is ready, let it predict, and stop it; raises `SmokeError`."""
+    declares = run.implementation.declares
+    predictor = next((name for name in declares.predictors if name in MODELS), None)
+    if predictor is None:
+        raise HarnessError(
+            f"the suite has no witness for {' or '.join(declares.predictors)} yet, so it can judge nothing"
+        )
+    source: Source = "local" if "local" in declares.sources else "s3"
+    tree = MODELS[predictor](random=Random(run.seed))
+    target = run.target(source, "smoke")
+    target.write(tree)
+    deployment = run.deployment(Api(predictor, {"model_path": f"{target.url}/"}))
+    try:
+        try:
+            deployment.spawn()
+        except CommandMissingError as error:
+            raise SmokeError("spawn", str(error), deployment) from error
+        try:
+            deployment.await_ready()
+        except ServerDiedError as error:
+            raise SmokeError("ready", str(error), deployment) from error
+        _check_predict(deployment, frozenset(tree.tokens.values()))
+        try:
+            deployment.stop()
+        except ServerDiedError as error:
+            raise SmokeError("stop", str(error), deployment) from error
+    finally:
+        deployment.close()
+        target.clear()
+
+
+def _check_predict(deployment: Deployment, tokens: frozenset[str]) -> None:
+    last: Answer | None = None
+
+    def is_served() -> bool | None:
+        nonlocal last
+        last = deployment.predict(witness_payload({}))
+        return True if last.tokens == tokens else None
+
+    try:
+        if timing.poll(is_served, until=deployment.ready_at + deployment.pace.serve):
+            return
+    except ServerDiedError as error:
+        raise SmokeError("predict", str(error), deployment) from error
+    assert last is not None
+    wanted = (
+        "the answer lacks the token of the model that was published" if last.is_served else "no answer of the predictor"
+    )
+    raise SmokeError("predict", f"{wanted}: status {last.status}: {last.text[:300]}", deployment)

@@ -1,0 +1,176 @@
+"""A stand: what a test sees of its forest - its own trees, questions about them, and expectations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from conformance import timing
+from conformance.catalogue import Clause
+from conformance.deployment import Answer, Deployment
+from conformance.forest import Forest
+from conformance.marks import Plant
+from conformance.violations import Evidence, ViolationError
+from fixtures.trees import Tree
+
+Calling = Literal["positional", "keyword"]
+
+
+class _LeftOut:
+    """The argument is not passed at all, which differs from passing None."""
+
+
+LEFT_OUT = _LeftOut()
+Version = str | None | _LeftOut
+
+
+def witness_payload(ask: Mapping[str, str | None], call: Calling = "positional") -> dict[str, Any]:
+    """Write the payload that lets the witness fetch a model by `name` and `version`, those of them that are given."""
+    return {"ask": dict(ask), "call": call, "inputs": {"x": {"type": "float32", "shape": [2], "data": [1.0, 2.0]}}}
+
+
+class Stand:
+    """The part of a forest that belongs to one test; models go by the names that its planting gave them."""
+
+    def __init__(self, forest: Forest, plant: Plant, clause: Clause) -> None:
+        self.clause = clause
+        self.forest = forest
+        self.predictor = forest.ground.setting.predictor
+        self._plant = plant
+        self._planting = forest.plantings[plant]
+
+    @property
+    def deployment(self) -> Deployment:
+        """The server under test."""
+        return self.forest.deployment
+
+    @property
+    def models(self) -> Mapping[str, Tree]:
+        """The planted models."""
+        return self._planting.models
+
+    def published_name(self, name: str) -> str:
+        """Give the name under which the server knows a model."""
+        return self.forest.published_name(self._plant, name)
+
+    def ask(
+        self,
+        name: str,
+        version: Version = LEFT_OUT,
+        *,
+        call: Calling = "positional",
+        named: bool | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Let the witness fetch a model and echo it.
+
+        The name is left out where model_path names the model, or when `named` is False; `more` goes into the payload.
+        """
+        if named is None:
+            named = self.forest.ground.naming != "model_path"
+        ask: dict[str, str | None] = {"name": self.published_name(name)} if named else {}
+        if not isinstance(version, _LeftOut):
+            ask["version"] = version
+        payload = {**witness_payload(ask, call), **(more or {})}
+        return self.deployment.predict(payload, about=self.published_name(name))
+
+    def ask_by_name(self, name: str, version: Version = LEFT_OUT) -> Answer:
+        """Let the witness fetch whatever the server knows under exactly this name."""
+        ask: dict[str, str | None] = {"name": name}
+        if not isinstance(version, _LeftOut):
+            ask["version"] = version
+        return self.deployment.predict(witness_payload(ask), about=name)
+
+    def await_answer(self, question: Callable[[], Answer], is_right: Callable[[Answer], bool]) -> Answer:
+        """Ask until the answer is right or the deadline has passed; gives the last answer."""
+        last: Answer | None = None
+
+        def attempt() -> Answer | None:
+            nonlocal last
+            last = question()
+            return last if is_right(last) else None
+
+        timing.poll(attempt, until=self.deployment.ready_at + self.deployment.pace.serve)
+        assert last is not None
+        return last
+
+    def expect_served(
+        self,
+        name: str,
+        folder: str = "",
+        *,
+        version: Version = LEFT_OUT,
+        call: Calling = "positional",
+        named: bool | None = None,
+    ) -> Answer:
+        """Expect the files below `folder` of a model to be served in time, those and no others."""
+        expected = frozenset(self.models[name].under(folder).tokens.values() if folder else self._tokens(name))
+        assert expected, f"the planting {name}/{folder} carries no token to be recognised by"
+        answer = self.await_answer(
+            lambda: self.ask(name, version, call=call, named=named), lambda answer: answer.tokens == expected
+        )
+        if answer.tokens != expected:
+            raise ViolationError(
+                f"{self.question(name, version)} is answered by {self._whereabouts(name, folder)}",
+                self.describe(answer),
+            )
+        return answer
+
+    def expect_refused(self, name: str, version: Version = LEFT_OUT) -> Answer:
+        """Expect an error, once the server has had the time to find everything there is."""
+        self.settle()
+        answer = self.ask(name, version)
+        if answer.is_served:
+            raise ViolationError(f"{self.question(name, version)} is an error", self.describe(answer))
+        return answer
+
+    def expect(self, condition: object, *, expected: str, observed: str) -> None:
+        """Expect anything else of an answer or of the witness."""
+        if not condition:
+            raise ViolationError(expected, observed)
+
+    def settle(self) -> None:
+        """Wait until the server has had one pass more than it needs to serve what was published before its start."""
+        timing.wait_until(self.deployment.ready_at + self.deployment.pace.settle)
+
+    def question(self, name: str, version: Version) -> str:
+        """Write what was asked, for an expectation."""
+        of = f"model {self.published_name(name)}"
+        return f"{of} without a version" if isinstance(version, _LeftOut) else f"{of} version {version!r}"
+
+    def describe(self, answer: Answer) -> str:
+        """Write what was answered, with the files behind it."""
+        if not answer.is_served:
+            return f"status {answer.status}: {answer.text[:300]}"
+        if not answer.tokens:
+            return f"an answer without a token: {answer.text[:300]}"
+        owners = self.forest.token_owners()
+        return "an answer from " + ", ".join(
+            sorted(f"{owners.get(token, 'a file that was never published')} (token {token})" for token in answer.tokens)
+        )
+
+    def evidence(self) -> Evidence:
+        """Gather what there is to show for a violation."""
+        deployment = self.deployment
+        return Evidence(
+            setting=str(self.forest.ground),
+            configuration=deployment.api.to_yaml().splitlines()[:20],
+            tree=[
+                *(
+                    f"{self.published_name(name)}/{key}"
+                    for name, tree in self.models.items()
+                    for key in list(tree)[:20]
+                ),
+                *(f"{key} (stray)" for key in list(self._planting.strays)[:20]),
+            ],
+            timeline=deployment.history.timeline({self.published_name(name) for name in self.models}),
+            deadline=deployment.pace.explain_serve(),
+            log=deployment.last_log_lines(),
+        )
+
+    def _tokens(self, name: str) -> list[str]:
+        return list(self.models[name].tokens.values())
+
+    def _whereabouts(self, name: str, folder: str) -> str:
+        published = self.published_name(name)
+        return f"version folder {folder} of {published}" if folder else f"the files of {published}"

@@ -1,0 +1,87 @@
+"""Everything about time: how long the suite waits for what, and the one place that sleeps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from conformance.implementation import Intervals
+
+T = TypeVar("T")
+
+# Seconds at patience 1. Generous on purpose: they bound hangs, and no clause is judged by them.
+START_ALLOWANCE = 60.0
+ANSWER_ALLOWANCE = 30.0
+STOP_ALLOWANCE = 30.0
+LOAD_ALLOWANCE = 5.0
+
+POLL_SECONDS = 0.05
+
+
+def now() -> float:
+    """Seconds on a clock that never goes back and that all processes of this machine share."""
+    return time.monotonic()
+
+
+def poll(condition: Callable[[], T | None], until: float) -> T | None:
+    """Ask again and again until the condition gives something other than None, or until the moment `until` has passed.
+
+    The condition is asked at least once, and once more at the end, so that a slow machine is no reason to give up.
+    """
+    while (found := condition()) is None:
+        if now() >= until:
+            return condition()
+        time.sleep(POLL_SECONDS)  # noqa: TID251 - the one place
+    return found
+
+
+def wait_until(moment: float) -> None:
+    """Let time pass until a moment of `now`: only to show that nothing happens."""
+    while (left := moment - now()) > 0:
+        time.sleep(left)  # noqa: TID251 - the one place
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The intervals in force for one server, and what follows from them. All in seconds.
+
+    `patience` scales what the suite allows for a slow machine; it never scales what the server declares.
+    """
+
+    intervals: Intervals
+    patience: float = 1.0
+
+    @property
+    def start(self) -> float:
+        """How long a server may take to get ready."""
+        return START_ALLOWANCE * self.patience
+
+    @property
+    def answer(self) -> float:
+        """How long a server may take to answer one request before it counts as hung."""
+        return ANSWER_ALLOWANCE * self.patience
+
+    @property
+    def stop(self) -> float:
+        """How long a server may take to end after SIGTERM."""
+        return STOP_ALLOWANCE * self.patience
+
+    @property
+    def serve(self) -> float:
+        """How long after the end of a mutation its result may be missing: the deadline of design.md."""
+        return self.intervals.passes * self.intervals.reload + self.intervals.propagate + LOAD_ALLOWANCE * self.patience
+
+    @property
+    def settle(self) -> float:
+        """How long nothing may have happened before "nothing happens" is taken as shown: one more pass than needed."""
+        return self.serve + self.intervals.reload
+
+    def explain_serve(self) -> str:
+        """Write the deadline as a formula with its numbers, for the failure text."""
+        intervals = self.intervals
+        return (
+            f"{self.serve:g} s = {intervals.passes} passes x {intervals.reload:g} s reload interval"
+            f" + {intervals.propagate:g} s to propagate + {LOAD_ALLOWANCE * self.patience:g} s allowed for loading"
+        )

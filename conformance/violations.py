@@ -1,0 +1,63 @@
+"""A violation of the contract, and the text that explains it to the maintainer of the server."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conformance.catalogue import Clause
+
+_WIDTH = 116
+
+
+class ViolationError(AssertionError):
+    """The server broke a clause; the only exception that becomes the outcome fail."""
+
+    def __init__(self, expected: str, observed: str) -> None:
+        super().__init__(f"expected {expected}; observed {observed}")
+        self.expected = expected
+        self.observed = observed
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What there is to show for a violation: what was asked of the server, and what it did."""
+
+    setting: str
+    configuration: Sequence[str]
+    tree: Sequence[str]
+    timeline: Sequence[str]
+    deadline: str
+    log: Sequence[str]
+
+
+def explain(clause: Clause, violation: ViolationError, evidence: Evidence | None, reproduce: str) -> str:
+    """Write the failure text: clause, expected against observed, timeline, log and the command to see it again."""
+    parts = [
+        f"{clause.id} ({clause.level}, spec/models.md: {clause.document})",
+        _paragraph("contract", clause.statement),
+        _paragraph("expected", violation.expected),
+        _paragraph("observed", violation.observed),
+    ]
+    if evidence is not None:
+        parts += [
+            _paragraph("setting", evidence.setting),
+            _block("cortex.yaml", evidence.configuration),
+            _block("published", evidence.tree),
+            _block("timeline (seconds since the server was started)", evidence.timeline),
+            _paragraph("deadline", evidence.deadline),
+            _block("last lines of the server's log", evidence.log),
+        ]
+    parts.append(_block("reproduce", [reproduce]))
+    return "\n".join(parts)
+
+
+def _paragraph(title: str, text: str) -> str:
+    return textwrap.fill(
+        text, width=_WIDTH, initial_indent=f"  {title:<10}", subsequent_indent=" " * 12, break_long_words=False
+    )
+
+
+def _block(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"  {title}:", *(f"    {line}" for line in lines or ["(nothing)"])])

@@ -1,0 +1,57 @@
+"""What can be run here: `nox -s conformance` judges a server, `nox -s tests` tests the project itself."""
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "types", "tests", "conformance"]
+nox.options.error_on_external_run = True
+
+# What the suite needs, and what the reference server needs, which most runs are about.
+JUDGE = ("--group", "conformance")
+REFERENCE = ("--group", "reference", "--group", "tensorflow")
+REFERENCE_FILE = "conformance/implementations/reference.toml"
+
+
+def sync(session: nox.Session, *groups: str) -> None:
+    """Install dependency groups exactly as they are locked."""
+    session.run_install(
+        "uv", "sync", "--frozen", "--quiet", "--no-default-groups", *groups,
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location, "UV_PYTHON": session.virtualenv.location},
+        external=True,
+    )  # fmt: skip
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Judge a server: the reference, or the one that `-- --implementation FILE` describes."""
+    arguments = list(session.posargs)
+    if not any(argument.startswith("--implementation") for argument in arguments):
+        arguments = ["--implementation", REFERENCE_FILE, *arguments]
+    if not any(argument.startswith("conformance/") and argument != REFERENCE_FILE for argument in arguments):
+        arguments.append("conformance")
+    sync(session, *JUDGE, *REFERENCE)
+    # The exit status is the verdict: 0 conformant, 1 not conformant, 2 partial, 3 error.
+    session.run("python", "-m", "pytest", "-p", "conformance.plugin", "--quiet", *arguments)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Test the project itself."""
+    sync(session, *JUDGE, *REFERENCE, "--group", "frameworks")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    sync(session, "--only-group", "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    sync(session, *JUDGE, *REFERENCE, "--group", "types")
+    session.run("mypy")

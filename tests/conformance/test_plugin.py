@@ -1,0 +1,67 @@
+"""The plugin: what it asks of tests, and what it writes about a run."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from conformance.results import results_schema
+from tests.conformance.suite_runs import run_suite, stub
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("def test_nothing(): pass", "the test judges no clause; mark it with @clause(...)"),
+        (
+            "from conformance.marks import clause\n\n@clause('layouts.unheard-of')\ndef test_nothing(): pass",
+            "'layouts.unheard-of' is no clause of the catalogue",
+        ),
+    ],
+)
+def test_every_test_judges_a_clause_of_the_catalogue(source: str, words: str, tmp_path: Path) -> None:
+    """A test without a clause, or with one that does not exist, fails the collection by its name."""
+    file = tmp_path / "test_of_nothing.py"
+    file.write_text(source, encoding="utf-8")
+    run = run_suite(stub(tmp_path, "minimal"), tmp_path / "report", tests=[str(file)])
+    assert run.status == 3
+    assert "test_of_nothing.py::test_nothing: " in run.output
+    assert words in run.output
+    assert "Traceback" not in run.output
+
+
+def test_results_satisfy_their_schema(tmp_path: Path) -> None:
+    """Whatever became of a run, its results.json is valid, and names the failed clause with its evidence."""
+    names = ("layouts.source-local", "layouts.source-s3", "layouts.unversioned")
+    chosen = [word for name in names for word in ("--clause", name)] + ["--patience", "0.2"]
+    run = run_suite(stub(tmp_path, "minimal"), tmp_path / "report", *chosen)
+    jsonschema.validate(run.results, results_schema(), format_checker=jsonschema.FormatChecker())
+    outcomes = run.outcomes()
+    assert outcomes["layouts.source-local"] == "pass"
+    assert outcomes["layouts.unversioned"] == "fail"
+    assert outcomes["layouts.source-s3"] == "not-supported"
+    assert outcomes["layouts.versioned"] == "deselected"
+    assert outcomes["reload.automatic"] == "deselected"
+    assert run.results is not None
+    assert run.results["verdict"] == "not conformant"
+
+
+def test_failure_explains_itself(tmp_path: Path) -> None:
+    """A failure says what the contract asks, what was expected and observed, when, and how to see it again."""
+    chosen = ["--clause", "layouts.unversioned", "--patience", "0.2", "--seed", "7"]
+    output = run_suite(stub(tmp_path, "minimal"), tmp_path / "report", *chosen).output
+    assert "layouts.unversioned (MUST, spec/models.md: Model directory format)" in output
+    for heading in (
+        "contract  ",
+        "expected  ",
+        "observed  ",
+        "published:",
+        "timeline",
+        "deadline  ",
+        "log:",
+        "reproduce:",
+    ):
+        assert heading in output
+    assert "KeyError: 'model_path'" in output
+    assert "--seed 7" in output
+    assert "test_single_model_is_served[python-local]'" in output
