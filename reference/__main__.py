@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from reference.errors import ConfigurationError
-from reference.serve import Options, serve
+from reference.options import Options
+from reference.serve import serve
 
 
 def _positive(text: str) -> float:
@@ -31,6 +32,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--body-limit", type=int, default=100_000_000, metavar="BYTES", help="largest request body (default: 100 MB)"
+    )
+    command.add_argument(
+        "--request-timeout",
+        type=_positive,
+        default=60.0,
+        metavar="SECONDS",
+        help="until a request that waits for its turn is answered 503 (default: 60)",
     )
     command.add_argument(
         "--store", type=Path, help="folder for models on disk (default: one for this user in the temporary folder)"

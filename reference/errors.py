@@ -31,3 +31,7 @@ class LoadError(RuntimeError):
 
 class UnavailableError(RuntimeError):
     """Nothing can be said yet: before the first complete scan, or the source is away (503)."""
+
+
+class LinkError(UnavailableError):
+    """The keeper's process cannot be reached."""

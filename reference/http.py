@@ -1,5 +1,7 @@
 """The WSGI application: routes, status codes, and one prediction."""
 
+import os
+import queue
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +11,7 @@ from urllib.parse import parse_qsl
 from reference import log, metrics
 from reference.errors import InputError, LoadError, UnavailableError, UnknownModelError
 from reference.payload import Headers, encode, payload, to_json
-from reference.resident import request
+from reference.resident import begin_request, end_request
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, Headers], Any]
@@ -24,6 +26,8 @@ _REASONS = {
     500: "500 Internal Server Error",
     503: "503 Service Unavailable",
 }
+# The HTTP server adds the environment of the process to that of the request: HTTP_PROXY is no header.
+_OF_THIS_PROCESS = frozenset(os.environ)
 _JSON: Headers = [("content-type", "application/json")]
 
 
@@ -35,22 +39,40 @@ class Prediction:
     arguments: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What one request may take."""
+
+    body: int
+    """Largest body in bytes (413)."""
+    wait: float
+    """Seconds until its turn to predict (503). A prediction that runs is never interrupted."""
+    predictions: int
+    """How many predictions run at once."""
+
+
 class Application:
     """Answers requests; 503 until `prediction` is set.
 
     `summary` gives the body of GET /, `reload` and `evict` are None unless the server was started with control.
-    `body_limit` is in bytes.
     """
 
     def __init__(
         self,
         summary: Callable[[], dict[str, Any]],
-        body_limit: int,
+        limits: RequestLimits,
         reload: Callable[[], dict[str, Any]] | None = None,
         evict: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
         self.prediction: Prediction | None = None
-        self._body_limit = body_limit
+        self._body_limit = limits.body
+        self._patience = limits.wait
+        # Handed round by the predictions that may run at once. Requests that receive their body or wait for their turn
+        # have threads of their own, so that neither keeps the server from answering.
+        self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(limits.predictions):
+            self._turns.put(None)
+        self._counters: dict[int, Any] = {}
         self._routes: dict[str, dict[str, Callable[[Environ], Answer]]] = {
             "/": {"POST": self._predict, "GET": lambda _: self._when_ready(summary)},
             "/healthz": {"GET": lambda _: (200, _JSON, b'{"status":"alive"}')},
@@ -92,23 +114,29 @@ class Application:
         prediction = self.prediction
         if prediction is None:
             raise UnavailableError("the first scan of the models is not complete yet")
-        with request():
+        begin_request()
+        try:
             answer = self._answer(prediction, environ)
-        metrics.REQUESTS.labels(str(answer[0])).inc()
+        finally:
+            end_request()
+        self._count(answer[0])
         return answer
 
+    def _count(self, status: int) -> None:
+        counter = self._counters.get(status)
+        if counter is None:
+            counter = self._counters[status] = metrics.REQUESTS.labels(str(status))
+        counter.inc()
+
     def _answer(self, prediction: Prediction, environ: Environ) -> Answer:
-        arguments: dict[str, Any] = {}
         try:
-            body = self._body(environ)
-            for name in prediction.arguments:
-                if name == "payload":
-                    arguments[name] = payload(environ.get("CONTENT_TYPE") or "", body)
-                elif name == "query_params":
-                    arguments[name] = dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
-                else:
-                    arguments[name] = _headers(environ)
-            return encode(prediction.predict(**arguments))
+            arguments = self._arguments(prediction.arguments, environ)
+            self._await_turn()
+            try:
+                result = prediction.predict(**arguments)
+            finally:
+                self._turns.put(None)
+            return encode(result)
         except UnknownModelError as error:
             return 404, _JSON, _error(str(error))
         except InputError as error:
@@ -120,6 +148,25 @@ class Application:
         except Exception:  # noqa: BLE001 - predictor code may raise anything
             log.failure("prediction_failed", exc_info=True)
             return 500, _JSON, _error("the predictor failed; the log of the server says why")
+
+    def _arguments(self, wanted: tuple[str, ...], environ: Environ) -> dict[str, Any]:
+        body = self._body(environ)
+        arguments: dict[str, Any] = {}
+        for name in wanted:
+            if name == "payload":
+                arguments[name] = payload(environ.get("CONTENT_TYPE") or "", body)
+            elif name == "query_params":
+                query = environ["QUERY_STRING"]
+                arguments[name] = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
+            else:
+                arguments[name] = _headers(environ)
+        return arguments
+
+    def _await_turn(self) -> None:
+        try:
+            self._turns.get(timeout=self._patience)
+        except queue.Empty:
+            raise UnavailableError(f"no prediction ended within {self._patience:g} s, the server is busy") from None
 
     def _body(self, environ: Environ) -> bytes:
         limit = self._body_limit
@@ -150,7 +197,11 @@ def _error(message: str) -> bytes:
 
 
 def _headers(environ: Environ) -> dict[str, str]:
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and name not in _OF_THIS_PROCESS
+    }
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from reference import log
+from reference import log, metrics
 from reference.catalog import Catalog
 from reference.errors import ContentChangedError, RefusedError, SourceError, UnavailableError, UnknownModelError
 from reference.layout import Layout, Version, analyse
@@ -61,7 +61,7 @@ class Inventory:
         self._models: dict[str, Held] = {}
         self._stamps = itertools.count(1)
         self._pool = ThreadPoolExecutor(_FETCHES_AT_ONCE, thread_name_prefix="fetch")
-        self.changed = threading.Condition()
+        self.changed = threading.Condition(threading.RLock())
         self.generation = 0
         self._dirty = True
         self._catalog = Catalog(0, {})
@@ -103,6 +103,7 @@ class Inventory:
             if not self._dirty:
                 return
             self._dirty = False
+            metrics.FAILING.set(sum(map(len, self.failing().values())))
             self.generation += 1
             models = {
                 name: {label: entry.stamp for label, entry in held.entries.items()}
@@ -149,7 +150,9 @@ class Inventory:
                 known.proven = known.proven or (failure is None and known.id == revision)
             if entry.revisions[0][1].id == revision:
                 entry.failure = failure
-                if failure is None:
+                if failure is not None:
+                    metrics.FAILING.set(sum(map(len, self.failing().values())))
+                else:
                     self._discard(entry.revisions[1:])
                     del entry.revisions[1:]
 

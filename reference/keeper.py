@@ -98,6 +98,7 @@ class Keeper:
 
     def left(self, process: str) -> None:
         """Forget a process that is gone, with its leases."""
+        log.event("process_left", left=process)
         with self._changed:
             self._sessions.pop(process, None)
             self._changed.notify_all()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reference import log
-from reference.errors import UnavailableError
+from reference.errors import LinkError, UnavailableError
 
 _SOCKET = "keeper.sock"
 
@@ -86,12 +86,12 @@ class Link:
         self._exchange(self._lifeline, "attach", (self.process,))
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """Return the keeper's answer, or raise its error; UnavailableError if it does not answer."""
+        """Return the keeper's answer, or raise its error; LinkError if it does not answer."""
         try:
             connection = self._idle.pop() if self._idle else self._connect()
             answer = self._exchange(connection, name, arguments)
         except (EOFError, OSError) as error:
-            raise UnavailableError("the process that keeps the models does not answer") from error
+            raise LinkError("the process that keeps the models does not answer") from error
         self._idle.append(connection)
         succeeded, value = answer
         if succeeded:

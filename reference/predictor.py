@@ -57,13 +57,21 @@ def require_load_model(found: type[Any], file: Path) -> None:
         )
 
 
-def construct(found: type[Any], offered: Mapping[str, Any], file: Path, root: Path) -> Any:
-    """Make the predictor with those of the offered arguments that it asks for; raises ConfigurationError."""
+def construct(found: type[Any], offered: Mapping[str, Any], file: Path, root: Path, made: Callable[[Any], None]) -> Any:
+    """Make the predictor with those of the offered arguments that it asks for; raises ConfigurationError.
+
+    `made` is given the predictor before its `__init__` runs.
+    """
     wanted = _accepted(found, f"{file}: {found.__name__}.__init__()", tuple(offered))
     try:
-        return found(**{name: offered[name] for name in wanted})
+        arguments = {name: offered[name] for name in wanted}
+        make: Any = found  # what calling the class does, in two steps
+        predictor = make.__new__(make, **arguments)
+        made(predictor)
+        predictor.__init__(**arguments)
     except Exception as error:
         raise ConfigurationError(f"{found.__name__}() failed: {describe(error, root)}") from error
+    return predictor
 
 
 def predict_arguments(predictor: Any, file: Path) -> tuple[str, ...]:

@@ -5,8 +5,7 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -79,16 +78,14 @@ class _Request(threading.local):
 _REQUEST = _Request()
 
 
-@contextmanager
-def request() -> Iterator[None]:
-    """Keep what `hold` is given in this thread until the request ends."""
-    held: list[Resident] = []
-    _REQUEST.residents = held
-    try:
-        yield
-    finally:
-        _REQUEST.residents = None
-        held.clear()
+def begin_request() -> None:
+    """Keep what `hold` is given in this thread until `end_request`."""
+    _REQUEST.residents = []
+
+
+def end_request() -> None:
+    """Let go of what the request in this thread held."""
+    _REQUEST.residents = None
 
 
 def hold(resident: Resident) -> None:

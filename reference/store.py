@@ -1,22 +1,18 @@
 """The disk layer: every revision in a folder of its own, complete before it is visible, kept while it is leased.
 
-One process owns the store. It starts empty; what an earlier owner left behind when it was killed is removed at the
-next start of any server that uses the same base folder.
+One process owns the store, and it starts empty.
 """
 
-import fcntl
 import itertools
-import os
 import shutil
-import tempfile
 import threading
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
-from reference.errors import ConfigurationError, ContentChangedError
+from reference import metrics
+from reference.errors import ContentChangedError
 from reference.layout import Version
 from reference.sources import Source
 
@@ -30,39 +26,6 @@ class Revision:
     version: Version
     proven: bool = field(default=False)
     """Some process has loaded it."""
-
-
-def claim(base: Path) -> tuple[Path, IO[bytes]]:
-    """Make a run folder below `base` and remove those whose owner is dead.
-
-    The folder belongs to this process as long as the returned file stays open. Raises ConfigurationError if `base`
-    cannot be used.
-    """
-    try:
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if base.stat().st_uid != os.geteuid():
-            raise ConfigurationError(f"--store: {base} belongs to another user")
-        with (base / ".sweep").open("wb") as sweep:
-            fcntl.flock(sweep, fcntl.LOCK_EX)
-            for run in base.glob("run-*"):
-                _remove_if_dead(run)
-            folder = Path(tempfile.mkdtemp(prefix="run-", dir=base))
-            owner = (folder / "owner").open("wb")
-            fcntl.flock(owner, fcntl.LOCK_EX)
-    except OSError as error:
-        raise ConfigurationError(f"--store: {error}") from error
-    return folder, owner
-
-
-def _remove_if_dead(run: Path) -> None:
-    try:
-        with (run / "owner").open("wb") as owner:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(run, ignore_errors=True)
-    except BlockingIOError:
-        return
-    except OSError:  # killed between making the folder and its lock
-        shutil.rmtree(run, ignore_errors=True)
 
 
 class Store:
@@ -97,6 +60,7 @@ class Store:
         revision = Revision(number, visible, version)
         with self._lock:
             self._kept[number] = revision
+            metrics.ON_DISK.set(len(self._kept))
         return revision
 
     def lease(self, revision: Revision, holder: str) -> None:
@@ -136,6 +100,7 @@ class Store:
             self._unwanted.remove(number)
             doomed = self._staging / f"{number}.gone"
             self._kept.pop(number).path.rename(doomed)
+            metrics.ON_DISK.set(len(self._kept))
         # It is gone from where anybody knew it; deleting the bytes may take its time.
         self._deletions.submit(shutil.rmtree, doomed, ignore_errors=True)
 

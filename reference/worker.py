@@ -4,7 +4,6 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from typing import Any
 from reference import clients, log
 from reference.catalog import DEFAULT_MODEL
 from reference.config import Api
-from reference.errors import ConfigurationError, UnavailableError
+from reference.errors import ConfigurationError, LinkError
 from reference.eviction import Eviction, Limits
-from reference.http import Application, Prediction
+from reference.http import Application, Prediction, RequestLimits
 from reference.link import Link
+from reference.loading import Load, framework_loader
 from reference.models import Models
 from reference.predictor import construct, find_class, predict_arguments, require_load_model
 from reference.process import die_with_parent
@@ -32,6 +32,7 @@ class Settings:
     parent: int
     evict_interval: float
     body_limit: int
+    request_timeout: float
     control: bool
 
 
@@ -56,11 +57,13 @@ class _Worker:
         self._api = api
         self._file = settings.project / api.predictor.path
         self._class = find_class(self._file, api.predictor.type, settings.project)
-        self._predictor: Any = None
+        if api.has_models and api.predictor.type == "python":
+            require_load_model(self._class, self._file)
+        self._load: Load | None = None
         link = self._link = Link(settings.folder, settings.key)
         self._models = Models(
             link,
-            self._loader(),
+            self._load_model,
             single=DEFAULT_MODEL if api.predictor.model_path is not None else None,
             preload=not api.caches,
         )
@@ -72,7 +75,7 @@ class _Worker:
         control = settings.control
         self.application = Application(
             self._summary,
-            settings.body_limit,
+            RequestLimits(settings.body_limit, settings.request_timeout, api.predictor.threads_per_process),
             reload=(lambda: link.call("reload")) if control else None,
             evict=(lambda: link.call("evict")) if control else None,
         )
@@ -81,35 +84,36 @@ class _Worker:
         threading.Thread(target=self._make_predictor, name="start", daemon=True).start()
         threading.Thread(target=self._follow, name="follow", daemon=True).start()
 
-    def _loader(self) -> Callable[[str, str], Any]:
-        kind = self._api.predictor.type
-        if kind == "onnx":
-            from reference.frameworks.onnx import OnnxModel  # noqa: PLC0415 - only where it is used
-
-            return lambda _, path: OnnxModel(path, ["CPUExecutionProvider"])
-        if self._api.has_models:
-            require_load_model(self._class, self._file)
-        return lambda _, path: self._predictor.load_model(path)
+    def _load_model(self, name: str, path: str) -> Any:
+        assert self._load is not None, "no client is handed out before there is a way to load"
+        return self._load(name, path)
 
     def _make_predictor(self) -> None:
-        offered: dict[str, Any] = {"config": self._api.predictor.config}
         kind = self._api.predictor.type
-        if kind == "onnx":
-            offered["onnx_client"] = clients.ONNXClient(self._models)
+        offered: dict[str, Any] = {"config": self._api.predictor.config}
+        if kind != "python":
+            self._load = framework_loader(self._api)
+            client = clients.ONNXClient if kind == "onnx" else clients.TensorFlowClient
+            offered[f"{kind}_client"] = client(self._models)
         elif self._api.has_models:
             offered["python_client"] = clients.PythonClient(self._models)
         self._models.followed.wait()
         try:
-            self._predictor = construct(self._class, offered, self._file, self._settings.project)
-            arguments = predict_arguments(self._predictor, self._file)
+            predictor = construct(self._class, offered, self._file, self._settings.project, self._take)
+            arguments = predict_arguments(predictor, self._file)
         except ConfigurationError as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             os._exit(1)  # the process that started this one ends with it
         # What lives until the end need not be looked at by each collection.
         gc.collect()
         gc.freeze()
-        self.application.prediction = Prediction(self._predictor.predict, arguments)
+        self.application.prediction = Prediction(predictor.predict, arguments)
         log.event("ready", api=self._api.name)
+
+    def _take(self, predictor: Any) -> None:
+        """Load models with this predictor, from before its constructor runs, so that it can get models there."""
+        if self._load is None and self._api.has_models:
+            self._load = lambda _, path: predictor.load_model(path)
 
     def _follow(self) -> None:
         """Carry out the keeper's orders, one after the other, for as long as this process lives."""
@@ -123,7 +127,7 @@ class _Worker:
                 if order.eviction != eviction:
                     self._eviction.run()
                     eviction = order.eviction
-            except UnavailableError:
+            except LinkError:
                 os._exit(1)  # without a keeper there is no server
             except Exception:  # noqa: BLE001 - following must go on whatever went wrong once
                 log.failure("follow_failed", exc_info=True)

@@ -47,6 +47,8 @@ class OnnxModel:
         session = onnxruntime.InferenceSession(str(file), options, providers=providers)
         signatures = session.get_inputs()
         self._run = session.run
+        self._outputs = [output.name for output in session.get_outputs()]
+        self._names = {argument.name for argument in signatures}
         self._inputs = tuple(
             _Input(
                 argument.name,
@@ -68,7 +70,7 @@ class OnnxModel:
         """Return all outputs in the order of the model; raise InputError if the input does not fit."""
         inputs = self._inputs
         if isinstance(model_input, dict):
-            if model_input.keys() != {each.name for each in inputs}:
+            if model_input.keys() != self._names:
                 wanted = ", ".join(f"'{each.name}'" for each in inputs)
                 raise InputError(f"the model's inputs are {wanted}, not {sorted(map(str, model_input))}")
             feed = {each.name: _array(model_input[each.name], each) for each in inputs}
@@ -78,7 +80,7 @@ class OnnxModel:
             wanted = ", ".join(f"'{each.name}'" for each in inputs)
             raise InputError(f"the model has several inputs, give a dictionary with {wanted}")
         try:
-            outputs: list[Any] = self._run(None, feed)
+            outputs: list[Any] = self._run(self._outputs, feed)
         except InvalidArgument as error:
             raise InputError(str(error)) from error
         return outputs

@@ -1,0 +1,90 @@
+"""The server: this process keeps the models, the processes it starts serve them."""
+
+import multiprocessing
+import os
+import secrets
+from functools import partial
+from pathlib import Path
+
+from granian.constants import Interfaces
+from granian.server import Server
+
+from reference import config, log
+from reference.catalog import DEFAULT_MODEL
+from reference.inventory import Inventory
+from reference.keeper import Keeper, ModelPath
+from reference.link import LinkServer
+from reference.local import LocalSource
+from reference.options import Options
+from reference.s3 import Connection
+from reference.sources import Source
+from reference.store import Store
+from reference.worker import Settings, start
+
+_WAITING_ROOM = 1
+"""Threads per process beyond those that predict, so that a long prediction or a slow body does not keep GET / and
+/healthz from being answered. Every further one costs throughput: threads hand the interpreter to each other."""
+
+_DRAIN = 30
+"""Seconds that requests in progress have to end when the server stops."""
+
+
+def run(options: Options, project: Path, api: config.Api, folder: Path) -> None:
+    """Serve until SIGTERM or SIGINT; exits with status 1 if a serving process ends by itself."""
+    log.configure()
+    store = Store(folder)
+    keeper = Keeper(
+        store,
+        Inventory(store, api.layout_kind, lazy=api.caches),
+        [ModelPath(source, name) for name, source in _sources(api, project, options.reload_interval)],
+        reload_interval=None if options.control else options.reload_interval,
+        retry=min(1.0, options.reload_interval),
+    )
+    key = secrets.token_bytes(32)
+    link = LinkServer(folder, key, keeper.calls(), keeper.left)
+    link.start()
+    keeper.start()
+    settings = Settings(
+        api,
+        project,
+        folder,
+        key,
+        parent=os.getpid(),
+        evict_interval=options.evict_interval,
+        body_limit=options.body_limit,
+        request_timeout=options.request_timeout,
+        control=options.control,
+    )
+    multiprocessing.set_start_method("spawn", force=True)
+    server = Server(
+        "reference",
+        address=options.host,
+        port=options.port,
+        interface=Interfaces.WSGI,
+        workers=api.predictor.processes_per_replica,
+        blocking_threads=api.predictor.threads_per_process + _WAITING_ROOM,
+        workers_kill_timeout=_DRAIN,
+        log_enabled=False,
+    )
+    try:
+        server.serve(target_loader=partial(start, settings), wrap_loader=False)
+    finally:
+        link.stop()
+
+
+def _sources(api: config.Api, project: Path, interval: float) -> list[tuple[str | None, Source]]:
+    """Return (model name, source) per configured path; the name is None for a directory of models."""
+    # A hanging request must not hold up reloading much longer than the interval, a slow one must not be given up.
+    connection = Connection(patience=min(max(interval, 5.0), 20.0))
+
+    def source(location: str) -> Source:
+        return connection.source(location) if location.startswith("s3://") else LocalSource(project / location)
+
+    predictor = api.predictor
+    if predictor.model_path is not None:
+        return [(DEFAULT_MODEL, source(predictor.model_path))]
+    if predictor.models is None:
+        return []
+    if predictor.models.dir is not None:
+        return [(None, source(predictor.models.dir))]
+    return [(entry.name, source(entry.location)) for entry in predictor.models.paths or ()]
