@@ -1,0 +1,1 @@
+"""Tests of the reference server: units, and the running server over HTTP."""
