@@ -54,17 +54,20 @@ class RequestLimits:
 class Application:
     """Answers requests; 503 until `prediction` is set.
 
-    `summary` gives the body of GET /, `reload` and `evict` are None unless the server was started with control.
+    `summary` gives the body of GET /, `obstacle` says what keeps it from being ready; `reload` and `evict` are None
+    unless the server was started with control.
     """
 
     def __init__(
         self,
         summary: Callable[[], dict[str, Any]],
+        obstacle: Callable[[], str],
         limits: RequestLimits,
         reload: Callable[[], dict[str, Any]] | None = None,
         evict: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
         self.prediction: Prediction | None = None
+        self._obstacle = obstacle
         self._body_limit = limits.body
         self._patience = limits.wait
         # Handed round by the predictions that may run at once. Requests that receive their body or wait for their turn
@@ -107,7 +110,7 @@ class Application:
 
     def _when_ready(self, summary: Callable[[], dict[str, Any]]) -> Answer:
         if self.prediction is None:
-            raise UnavailableError("the first scan of the models is not complete yet")
+            raise UnavailableError(self._obstacle())
         return 200, _JSON, to_json(summary())
 
     def _predict(self, environ: Environ) -> Answer:

@@ -54,12 +54,14 @@ def split(files: Iterable[File]) -> tuple[dict[str, list[File]], dict[str, str]]
     aside: dict[str, str] = {}
     for file in files:
         name, slash, _ = file.key.partition("/")
-        if slash and name not in models and (_unsafe(name) or name[0] == "."):
+        if slash and name not in models and (name[:1] == "." or _unsafe(name)):
             slash = ""
         if slash:
             models.setdefault(name, []).append(file)
-        elif not name.startswith("."):
-            aside[file.key] = "the name cannot be written to disk" if _unsafe(name) else "a file beside the models"
+        elif _unsafe(name):
+            aside[file.key] = "the name cannot be written to disk"
+        elif name[0] != ".":
+            aside[file.key] = "a file beside the models"
     return models, aside
 
 

@@ -75,6 +75,7 @@ class _Worker:
         control = settings.control
         self.application = Application(
             self._summary,
+            self._obstacle,
             RequestLimits(settings.body_limit, settings.request_timeout, api.predictor.threads_per_process),
             reload=(lambda: link.call("reload")) if control else None,
             evict=(lambda: link.call("evict")) if control else None,
@@ -132,6 +133,11 @@ class _Worker:
             except Exception:  # noqa: BLE001 - following must go on whatever went wrong once
                 log.failure("follow_failed", exc_info=True)
                 threading.Event().wait(1.0)
+
+    def _obstacle(self) -> str:
+        """Say why this process is not ready yet."""
+        errors = [source["error"] for source in self._link.call("status")["sources"] if source["error"] is not None]
+        return "the first scan of the models is not complete yet" + "".join(f"; {error}" for error in errors)
 
     def _summary(self) -> dict[str, Any]:
         return {

@@ -29,7 +29,8 @@ class PythonPredictor:
     def predict(self, payload, query_params, headers):
         kind = query_params.get("kind")
         if kind == "echo":
-            return {"type": type(payload).__name__, "payload": payload if not isinstance(payload, bytes) else len(payload)}
+            shown = len(payload) if isinstance(payload, bytes) else payload
+            return {"type": type(payload).__name__, "payload": shown}
         if kind == "hold":
             threading.Event().wait(float(query_params["seconds"]))
             return "held"
@@ -103,23 +104,24 @@ def test_result(server: Server, kind: str, status: int, content_type: str | None
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "headers", "body", "status"),
+    ("method", "path", "sent", "status"),
     [
-        ("POST", "/?kind=echo", {"content-type": "application/json"}, b"{", 400),
-        ("POST", "/?kind=echo", {"content-type": "text/plain; charset=nope"}, b"x", 400),
-        ("POST", "/?kind=echo", {"content-type": "multipart/form-data"}, b"x", 400),
-        ("POST", "/?kind=echo", {}, b"x" * 1001, 413),
-        ("POST", "/?kind=echo", {"transfer-encoding": "chunked"}, b"3e9\r\n" + b"x" * 1001 + b"\r\n0\r\n\r\n", 413),
-        ("GET", "/nowhere", {}, None, 404),
-        ("PUT", "/", {}, b"", 405),
-        ("POST", "/-/reload", {}, b"", 404),
-        ("POST", "/-/evict", {}, b"", 404),
+        ("POST", "/?kind=echo", ({"content-type": "application/json"}, b"{"), 400),
+        ("POST", "/?kind=echo", ({"content-type": "text/plain; charset=nope"}, b"x"), 400),
+        ("POST", "/?kind=echo", ({"content-type": "multipart/form-data"}, b"x"), 400),
+        ("POST", "/?kind=echo", ({}, b"x" * 1001), 413),
+        ("POST", "/?kind=echo", ({"transfer-encoding": "chunked"}, b"3e9\r\n" + b"x" * 1001 + b"\r\n0\r\n\r\n"), 413),
+        ("GET", "/nowhere", ({}, None), 404),
+        ("PUT", "/", ({}, b""), 405),
+        ("POST", "/-/reload", ({}, b""), 404),
+        ("POST", "/-/evict", ({}, b""), 404),
     ],
 )
 def test_refused_requests(
-    server: Server, method: str, path: str, headers: dict[str, str], body: bytes | None, status: int
+    server: Server, method: str, path: str, sent: tuple[dict[str, str], bytes | None], status: int
 ) -> None:
     """What cannot be answered is refused as JSON with an error; control is off unless it is asked for."""
+    headers, body = sent
     answered, answer, _ = server.request(method, path, body, headers)
     assert answered == status
     assert list(json.loads(answer)) == ["error"]
