@@ -135,15 +135,16 @@ class Forest:
     def _models(self) -> Mapping[str, Any]:
         if self.ground.naming == "dir":
             return {"models": {"dir": f"{self._target.url}/"}}
-        paths = [
-            {"name": published, "path": f"{self._target.url}/{published}/"}
+        urls = {
+            published: f"{self._target.url}/{published}/"
             for plant, planting in self.plantings.items()
             for published in (self.published_name(plant, name) for name in planting.models)
-        ]
-        if self.ground.naming == "paths":
-            return {"models": {"paths": paths}}
-        (only,) = paths
-        return {"model_path": only["path"]}
+        }
+        if self.ground.naming == "model_path":
+            (only,) = urls.values()
+            return {"model_path": only}
+        key = "path" if self.ground.naming == "paths" else "model_path"
+        return {"models": {"paths": [{"name": name, key: url} for name, url in urls.items()]}}
 
     def close(self) -> None:
         """End the server and delete what was published."""

@@ -9,10 +9,10 @@ from typing import Literal, Protocol
 
 import pytest
 
-from conformance.catalogue import PredictorType
+from conformance.catalogue import PREDICTORS, PredictorType
 from fixtures.trees import Tree
 
-Naming = Literal["dir", "paths", "model_path"]
+Naming = Literal["dir", "paths", "paths-by-alias", "model_path"]
 
 
 class Grow(Protocol):
@@ -42,12 +42,13 @@ Plant = Callable[[Grow], Planting]
 
 @dataclass(frozen=True)
 class PlantingMark:
-    """Where a test's trees go: everything with the same naming, witness and neighbourhood shares one server."""
+    """What a test wants published and served; see `planting`."""
 
     plant: Plant
-    naming: Naming = "dir"
-    witness: str = "usual"
-    alone: bool = False
+    naming: Naming
+    witness: str
+    alone: bool
+    predictors: tuple[PredictorType, ...]
 
 
 def clause(clause_id: str) -> pytest.MarkDecorator:
@@ -56,10 +57,17 @@ def clause(clause_id: str) -> pytest.MarkDecorator:
 
 
 def planting(
-    plant: Plant, *, naming: Naming = "dir", witness: str = "usual", alone: bool = False
+    plant: Plant,
+    *,
+    naming: Naming = "dir",
+    witness: str = "usual",
+    alone: bool = False,
+    predictors: tuple[PredictorType, ...] = PREDICTORS,
 ) -> pytest.MarkDecorator:
     """Say what is published for a test, in which way models are named, and which predictor class runs.
 
     Tests share a server unless they are to be `alone`, or name their model by model_path, which holds only one.
+    `predictors` leaves out those for which the contract does not say what the test expects.
     """
-    return pytest.mark.planting(PlantingMark(plant, naming, witness, alone or naming == "model_path"))
+    mark = PlantingMark(plant, naming, witness, alone or naming == "model_path", predictors)
+    return pytest.mark.planting(mark)

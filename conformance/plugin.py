@@ -6,7 +6,7 @@ import datetime as dt
 import inspect
 import secrets
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from conformance.catalogue import Catalogue, load_catalogue
 from conformance.deployment import ServerDiedError
 from conformance.forest import Forest, Forests, Setting
 from conformance.implementation import load_implementation
+from conformance.lab import Lab
 from conformance.outcomes import EXIT_STATUS, ExitStatus, Outcome, TestResult, Verdict
 from conformance.problems import SuiteError
 from conformance.results import results_document, write_results
@@ -25,9 +26,8 @@ from conformance.run import Run
 from conformance.smoke import check_smoke
 from conformance.stand import Stand
 from conformance.terminal import write_summary
-from conformance.violations import Evidence, ViolationError, explain
+from conformance.violations import ViolationError, explain
 
-_EVIDENCE = pytest.StashKey[Evidence]()
 _NOT_SUPPORTED = pytest.StashKey[str]()
 
 
@@ -85,6 +85,16 @@ def stand(setting: Setting) -> Setting:
     return setting
 
 
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Give a test servers of its own, on configurations of its own."""
+    suite = request.config.pluginmanager.get_plugin("servecheck")
+    assert isinstance(suite, Suite)
+    lab = Lab(suite.run, request.node.name)
+    yield lab
+    lab.close()
+
+
 class Suite:
     """One run: it prepares the server's world, calls the tests, and turns their reports into results."""
 
@@ -130,7 +140,7 @@ class Suite:
         try:
             for item in items:
                 clause = selection.clause_of(item, self.catalogue)
-                if not selection.speaks_of(clause, selection.setting_of(item)):
+                if not selection.is_about(item, clause):
                     continue
                 (kept if selection.is_chosen(clause, self.chosen) else deselected).append(item)
                 if missing := selection.missing_for(item, clause, self.run.implementation):
@@ -186,7 +196,7 @@ class Suite:
         """Call a test that has a stand; where the shared server dies, call it once more on a server of its own."""
         ground, mark = selection.ground_of(pyfuncitem), selection.planting_of(pyfuncitem)
         if ground is None or mark is None:
-            return None
+            return self._call_in_lab(pyfuncitem)
         try:
             try:
                 self._call(pyfuncitem, self.forests.shared(ground))
@@ -203,9 +213,8 @@ class Suite:
             self._call(item, forest)
         except ServerDiedError as death:
             self.forests.attribute(forest.ground)
-            stand = self._stand(item, forest)
-            item.stash[_EVIDENCE] = stand.evidence()
-            raise ViolationError("the server lives on and answers, on these trees too", f"{death}, twice") from death
+            evidence = self._stand(item, forest).evidence()
+            raise ViolationError("the server lives on and answers", f"{death}, twice", evidence) from death
         finally:
             forest.close()
 
@@ -214,9 +223,20 @@ class Suite:
         arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
         try:
             item.obj(**arguments | {"stand": stand})
-        except ViolationError:
-            item.stash[_EVIDENCE] = stand.evidence()
+        except ViolationError as violation:
+            violation.evidence = violation.evidence or stand.evidence()
             raise
+
+    def _call_in_lab(self, item: pytest.Function) -> bool | None:
+        lab = item.funcargs.get("lab")
+        if not isinstance(lab, Lab):
+            return None
+        try:
+            item.obj(**{name: item.funcargs[name] for name in inspect.signature(item.obj).parameters})
+        except ViolationError as violation:
+            violation.evidence = violation.evidence or lab.evidence()
+            raise
+        return True
 
     def _stand(self, item: pytest.Function, forest: Forest) -> Stand:
         mark = selection.planting_of(item)
@@ -236,7 +256,7 @@ class Suite:
             outcome = Outcome.PASS
         elif isinstance(error, ViolationError):
             outcome = Outcome.FAIL
-            message = explain(clause, error, item.stash.get(_EVIDENCE, None), self._reproduce(item))
+            message = explain(clause, error, self._reproduce(item))
             report.longrepr = message
         elif isinstance(error, pytest.skip.Exception):
             message = item.stash.get(_NOT_SUPPORTED, str(error))

@@ -58,9 +58,16 @@ def ground_of(item: pytest.Item) -> Ground | None:
     return Ground(setting, mark.naming, mark.witness, alone=item.nodeid if mark.alone else "")
 
 
-def speaks_of(clause: Clause, setting: Setting | None) -> bool:
-    """Whether a clause says anything about a setting."""
-    return setting is None or (setting.predictor in clause.predictors and setting.source in clause.sources)
+def is_about(item: pytest.Item, clause: Clause) -> bool:
+    """Whether the clause, and the test of it, say anything about the setting."""
+    setting, mark = setting_of(item), planting_of(item)
+    if setting is None or mark is None:
+        return True
+    return (
+        setting.predictor in clause.predictors
+        and setting.predictor in mark.predictors
+        and setting.source in clause.sources
+    )
 
 
 def check_chosen_clauses(chosen: Sequence[str], catalogue: Catalogue) -> None:

@@ -16,6 +16,10 @@ from fixtures.trees import Tree
 Calling = Literal["positional", "keyword"]
 
 
+# Of a configuration or a tree, in the text of a failure.
+_MOST_LINES = 40
+
+
 class _LeftOut:
     """The argument is not passed at all, which differs from passing None."""
 
@@ -149,21 +153,19 @@ class Stand:
             sorted(f"{owners.get(token, 'a file that was never published')} (token {token})" for token in answer.tokens)
         )
 
-    def evidence(self) -> Evidence:
-        """Gather what there is to show for a violation."""
+    def evidence(self, *names: str) -> Evidence:
+        """Gather what there is to show for a violation, on some of the models or on all."""
+        models = {name: self.models[name] for name in names or self.models}
+        strays = {} if names else self._planting.strays
         deployment = self.deployment
         return Evidence(
             setting=str(self.forest.ground),
-            configuration=deployment.api.to_yaml().splitlines()[:20],
+            configuration=deployment.api.to_yaml().splitlines()[:_MOST_LINES],
             tree=[
-                *(
-                    f"{self.published_name(name)}/{key}"
-                    for name, tree in self.models.items()
-                    for key in list(tree)[:20]
-                ),
-                *(f"{key} (stray)" for key in list(self._planting.strays)[:20]),
-            ],
-            timeline=deployment.history.timeline({self.published_name(name) for name in self.models}),
+                *(f"{self.published_name(name)}/{key}" for name, tree in models.items() for key in tree),
+                *(f"{key} (stray)" for key in strays),
+            ][:_MOST_LINES],
+            timeline=deployment.history.timeline({self.published_name(name) for name in models}),
             deadline=deployment.pace.explain_serve(),
             log=deployment.last_log_lines(),
         )

@@ -11,15 +11,6 @@ from conformance.catalogue import Clause
 _WIDTH = 116
 
 
-class ViolationError(AssertionError):
-    """The server broke a clause; the only exception that becomes the outcome fail."""
-
-    def __init__(self, expected: str, observed: str) -> None:
-        super().__init__(f"expected {expected}; observed {observed}")
-        self.expected = expected
-        self.observed = observed
-
-
 @dataclass(frozen=True)
 class Evidence:
     """What there is to show for a violation: what was asked of the server, and what it did."""
@@ -32,7 +23,20 @@ class Evidence:
     log: Sequence[str]
 
 
-def explain(clause: Clause, violation: ViolationError, evidence: Evidence | None, reproduce: str) -> str:
+class ViolationError(AssertionError):
+    """The server broke a clause; the only exception that becomes the outcome fail.
+
+    `evidence` is added by whoever holds it, if it is not there from the beginning.
+    """
+
+    def __init__(self, expected: str, observed: str, evidence: Evidence | None = None) -> None:
+        super().__init__(f"expected {expected}; observed {observed}")
+        self.expected = expected
+        self.observed = observed
+        self.evidence = evidence
+
+
+def explain(clause: Clause, violation: ViolationError, reproduce: str) -> str:
     """Write the failure text: clause, expected against observed, timeline, log and the command to see it again."""
     parts = [
         f"{clause.id} ({clause.level}, spec/models.md: {clause.document})",
@@ -40,7 +44,7 @@ def explain(clause: Clause, violation: ViolationError, evidence: Evidence | None
         _paragraph("expected", violation.expected),
         _paragraph("observed", violation.observed),
     ]
-    if evidence is not None:
+    if (evidence := violation.evidence) is not None:
         parts += [
             _paragraph("setting", evidence.setting),
             _block("cortex.yaml", evidence.configuration),

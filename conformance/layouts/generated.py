@@ -14,7 +14,7 @@ from conformance.forest import Forest
 from conformance.layouts.oracle import Level, read_level
 from conformance.marks import Planting
 from conformance.stand import LEFT_OUT, Stand, Version
-from conformance.violations import ViolationError
+from conformance.violations import Evidence, ViolationError
 from fixtures.models import onnx_model, python_model
 from fixtures.strategies import version_trees
 from fixtures.trees import File, Tree
@@ -36,12 +36,13 @@ CLAUSES = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One way in which the server differs from the oracle on one tree."""
+    """One way in which the server differs from the oracle on one tree, the model of this name."""
 
     clause: str
     model: str
     expected: str
     observed: str
+    evidence: Evidence
 
 
 def draw_trees(predictor: str, source: random.Random, count: int) -> dict[str, Tree]:
@@ -97,7 +98,7 @@ def reduce_tree(stand: Stand, finding: Finding) -> Finding:
             for number, entry in enumerate(dict.fromkeys(key.partition("/")[0] for key in tree))
         }
         found = _judge_alone(stand, {name: candidate for name, candidate in smaller.items() if candidate})
-        still = next((other for other in found if _same_fault(other, finding)), None)
+        still = next((other for other in found if other.clause == finding.clause), None)
         if still is None:
             return finding
         tree, finding = smaller[still.model], still
@@ -106,8 +107,7 @@ def reduce_tree(stand: Stand, finding: Finding) -> Finding:
 def violation_of(stand: Stand, finding: Finding) -> ViolationError:
     """Turn a finding on a random tree into a violation that shows the least tree."""
     least = reduce_tree(stand, finding)
-    seen = "" if least == finding else f" (first seen on {finding.model}, then reduced)"
-    return ViolationError(least.expected, f"{least.observed}{seen}")
+    return ViolationError(least.expected, least.observed, least.evidence)
 
 
 def _judge_alone(stand: Stand, trees: dict[str, Tree]) -> list[Finding]:
@@ -126,10 +126,6 @@ def _judge_alone(stand: Stand, trees: dict[str, Tree]) -> list[Finding]:
         forest.close()
 
 
-def _same_fault(one: Finding, other: Finding) -> bool:
-    return one.clause == other.clause
-
-
 def _findings(stand: Stand, name: str, level: Level) -> Iterator[Finding]:
     tree = stand.models[name]
     entries = list(dict.fromkeys(key.partition("/")[0] for key in tree))
@@ -137,7 +133,7 @@ def _findings(stand: Stand, name: str, level: Level) -> Iterator[Finding]:
 
     def found(clause: str, version: Version, wanted: str, answer: Answer) -> Finding:
         question = stand.question(name, version)
-        return Finding(clause, name, f"{question}, with {sorted(entries)}, {wanted}", stand.describe(answer))
+        return Finding(clause, name, f"{question} {wanted}", stand.describe(answer), stand.evidence(name))
 
     for number, folder in level.versions.items():
         answer = _await_tokens(stand, name, folder, tokens[folder])
@@ -149,7 +145,7 @@ def _findings(stand: Stand, name: str, level: Level) -> Iterator[Finding]:
         # Charged to what was taken for a version, if that is what answered.
         taken = next((entry for entry in level.aside if answer.tokens and answer.tokens <= tokens[entry]), None)
         clause = _clause_of_taking(level.aside[taken]) if taken else _clause_of_latest(level)
-        yield found(clause, LEFT_OUT, f"is answered from {level.latest}", answer)
+        yield found(clause, LEFT_OUT, f"is answered from {level.latest or 'its files'}", answer)
     for entry, clause in level.aside.items():
         if tokens[entry]:
             answer = stand.ask(name, entry)

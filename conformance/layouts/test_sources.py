@@ -94,24 +94,29 @@ def test_names_that_begin_the_same_are_different_models(stand: Stand) -> None:
 
 
 def _neighbours_of_a_path(grow: Grow) -> Planting:
-    # foobar has a higher version, foo-2 an unversioned model: taken in, either would be served or spoil foo.
+    # Were they taken in, foobar/ and foo7/ would give foo further versions or files, and solo-2 would spoil solo.
     return Planting(
-        {"foo": versions({"1": grow()})},
-        strays=versions({"2": grow()}).at("foobar") | grow().at("foo-2"),
+        {"foo": versions({"1": grow()}), "solo": grow()},
+        strays=versions({"2": grow()}).at("foobar") | grow().at("foo7") | grow().at("solo-2"),
     )
 
 
 @clause("layouts.prefix-neighbours")
 @planting(_neighbours_of_a_path, naming="paths")
 def test_path_does_not_take_in_its_neighbours(stand: Stand) -> None:
-    """A path .../foo/ serves foo alone, though foobar/ and foo-2/ lie beside it."""
+    """A path .../foo/ serves foo alone, though foobar/ and foo7/ lie beside it."""
     stand.expect_served("foo", "1")
-    stand.expect_served("foo", "1", version="1")
-    stand.expect_refused("foo", version="2")
+    stand.expect_served("solo")
+    for version in ("2", "7"):
+        stand.expect_refused("foo", version=version)
+
+
+def _neighbours_of_a_model_path(grow: Grow) -> Planting:
+    return Planting({"foo": versions({"1": grow()})}, strays=grow().at("foo7") | grow().at("foobar/2"))
 
 
 @clause("layouts.prefix-neighbours")
-@planting(_neighbours_of_a_path, naming="model_path")
+@planting(_neighbours_of_a_model_path, naming="model_path")
 def test_model_path_does_not_take_in_its_neighbours(stand: Stand) -> None:
-    """A model_path .../foo/ serves foo alone, though foobar/ and foo-2/ lie beside it."""
+    """A model_path .../foo/ serves foo alone, though foobar/ and foo7/ lie beside it."""
     stand.expect_served("foo", "1")

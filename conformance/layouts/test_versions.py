@@ -117,11 +117,9 @@ def test_other_names_are_not_versions(stand: Stand) -> None:
 
 
 @clause("layouts.not-an-integer")
-@planting(_not_integers_beside_a_version)
+@planting(_not_integers_beside_a_version, predictors=("onnx", "tensorflow"))
 def test_other_names_cannot_be_asked_for(stand: Stand) -> None:
     """Asking for a folder that is no integer as a version never serves its content."""
-    if stand.predictor == "python":
-        pytest.skip("a version asked of an unversioned model is unspecified")
     for name in NOT_INTEGERS:
         stand.expect_refused("model", version=name)
 

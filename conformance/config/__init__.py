@@ -1,0 +1,1 @@
+"""The config family: which configurations are served, and which are refused."""

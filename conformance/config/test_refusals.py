@@ -1,0 +1,123 @@
+"""Configurations that are refused before anything is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from conformance.lab import Lab
+from conformance.marks import clause
+from conformance.violations import ViolationError
+
+# What a configuration says below `predictor`, given the path of a directory of models and that of one model.
+Write = Callable[[str, str], Mapping[str, Any]]
+
+
+def _entry(model: str) -> list[dict[str, str]]:
+    return [{"name": "one", "path": model}]
+
+
+def _cache(folder: str, cache: object, disk: object) -> dict[str, Any]:
+    return {"models": {"dir": folder, "cache_size": cache, "disk_cache_size": disk}}
+
+
+# By name: the clause, the configuration, and the fields of which the message has to name one.
+CORE: dict[str, tuple[str, Write, set[str]]] = {
+    "paths-and-dir": (
+        "config.paths-or-dir",
+        lambda folder, model: {"models": {"paths": _entry(model), "dir": folder}},
+        {"paths", "dir"},
+    ),
+    "model-path-and-dir": (
+        "config.exclusive",
+        lambda folder, model: {"model_path": model, "models": {"dir": folder}},
+        {"model_path", "models"},
+    ),
+    "model-path-and-paths": (
+        "config.exclusive",
+        lambda _, model: {"model_path": model, "models": {"paths": _entry(model)}},
+        {"model_path", "models"},
+    ),
+    "neither-paths-nor-dir": ("config.exclusive", lambda *_: {"models": {}}, {"models", "paths", "dir"}),
+}
+CACHE: dict[str, tuple[str, Write, set[str]]] = {
+    "cache-without-disk": (
+        "config.cache-pair",
+        lambda folder, _: {"models": {"dir": folder, "cache_size": 2}},
+        {"cache_size", "disk_cache_size"},
+    ),
+    "disk-without-cache": (
+        "config.cache-pair",
+        lambda _, model: {"models": {"paths": _entry(model), "disk_cache_size": 2}},
+        {"cache_size", "disk_cache_size"},
+    ),
+    "cache-without-paths-or-dir": (
+        "config.cache-pair",
+        lambda *_: {"models": {"cache_size": 1, "disk_cache_size": 2}},
+        {"models", "paths", "dir", "cache_size"},
+    ),
+    "disk-smaller-than-cache": ("config.cache-order", lambda folder, _: _cache(folder, 3, 2), {"disk_cache_size"}),
+    "cache-of-zero": ("config.cache-positive", lambda folder, _: _cache(folder, 0, 2), {"cache_size"}),
+    "negative-cache": ("config.cache-positive", lambda folder, _: _cache(folder, -1, 2), {"cache_size"}),
+    "fractional-cache": ("config.cache-positive", lambda folder, _: _cache(folder, 1.5, 2), {"cache_size"}),
+    "cache-with-two-processes": (
+        "config.cache-one-process",
+        lambda folder, _: {**_cache(folder, 1, 2), "processes_per_replica": 2},
+        {"processes_per_replica", "cache_size"},
+    ),
+}
+ALL = CORE | CACHE
+
+
+def _attempt(lab: Lab, write: Write, *, witness: str = "usual") -> int | None:
+    """Start a server on the configuration, which must not get ready; gives its exit status, None if it still runs."""
+    model = lab.grow()
+    deployment = lab.deploy(write(lab.publish(model.at("one")), lab.publish(model)), witness=witness)
+    return lab.expect_refused(deployment)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=clause(case[0])) for name, case in ALL.items()])
+def test_configuration_is_refused(lab: Lab, name: str) -> None:
+    """Nothing is served on a configuration that contradicts itself."""
+    _attempt(lab, ALL[name][1])
+
+
+@clause("config.refusal-is-clear")
+@pytest.mark.parametrize("name", CORE)
+def test_refusal_names_the_field(lab: Lab, name: str) -> None:
+    """A server that refuses its configuration exits with a status other than 0 and names a field at fault."""
+    _, write, fields = CORE[name]
+    status = _attempt(lab, write)
+    if status in {0, None}:
+        raise ViolationError("the server exits with a status other than 0", f"exit status {status}")
+    log = lab.last_log()
+    if not any(field in log for field in fields):
+        raise ViolationError(f"a message that names {' or '.join(sorted(fields))}", f"its log says: {log[-500:]}")
+
+
+@clause("config.cache-order")
+def test_equal_cache_sizes_are_accepted(lab: Lab) -> None:
+    """A disk cache as large as the memory cache is fine."""
+    model = lab.grow()
+    deployment = lab.deploy(_cache(lab.publish(model.at("one")), 2, 2))
+    lab.expect_accepted(deployment)
+    lab.expect_tokens(deployment, {"name": "one"}, model)
+
+
+@clause("config.load-model-required")
+def test_class_without_load_model_is_refused(lab: Lab) -> None:
+    """A PythonPredictor without load_model is refused when model paths are given."""
+    path = lab.publish(lab.grow("python"))
+    lab.expect_refused(lab.deploy({"model_path": path}, predictor="python", witness="no_load_model"))
+
+
+@clause("config.python-model-optional")
+def test_python_predictor_needs_no_model(lab: Lab) -> None:
+    """A PythonPredictor is served without any model path."""
+    deployment = lab.deploy({}, predictor="python", witness="no_model")
+    lab.expect_accepted(deployment)
+    answer = deployment.predict({"probe": 7})
+    if not answer.is_served or (answer.body or {}).get("payload") != {"probe": 7}:
+        raise ViolationError("the predictor answers", f"status {answer.status}: {answer.text[:300]}")

@@ -1,0 +1,118 @@
+"""A lab: for tests that need a server of their own, on a configuration that may be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from conformance import timing
+from conformance.catalogue import PredictorType, Source
+from conformance.deployment import Answer, Deployment, ServerDiedError
+from conformance.forest import MODELS
+from conformance.project import Api
+from conformance.run import Run
+from conformance.stand import witness_payload
+from conformance.violations import Evidence, ViolationError
+from fixtures.targets import Target
+from fixtures.trees import Tree
+
+
+class Lab:
+    """Places to publish in and servers to start, all gone at the end of the test.
+
+    Uses the first predictor type and the first source that the implementation declares, as configurations are
+    refused or accepted whatever these are.
+    """
+
+    def __init__(self, run: Run, name: str) -> None:
+        self.run = run
+        declares = run.implementation.declares
+        self.predictor: PredictorType = next(name for name in declares.predictors if name in MODELS)
+        self.source: Source = declares.sources[0]
+        self.random = Random(f"{run.seed} {name}")
+        self._targets: list[Target] = []
+        self._deployments: list[Deployment] = []
+
+    def grow(self, predictor: PredictorType | None = None) -> Tree:
+        """Make a model that the predictor can serve."""
+        return MODELS[predictor or self.predictor](random=self.random)
+
+    def publish(self, tree: Tree) -> str:
+        """Publish a tree in a place of its own; gives the path to write into the configuration."""
+        target = self.run.target(self.source, f"{self.random.getrandbits(48):012x}")
+        self._targets.append(target)
+        target.write(tree)
+        return f"{target.url}/"
+
+    def deploy(
+        self,
+        models: Mapping[str, Any],
+        *,
+        predictor: PredictorType | None = None,
+        witness: str = "usual",
+        **more: Any,
+    ) -> Deployment:
+        """Start a server on a configuration, and do not wait for it; `more` are further keys of `predictor`."""
+        deployment = self.run.deployment(Api(predictor or self.predictor, models, witness, more))
+        self._deployments.append(deployment)
+        deployment.spawn()
+        return deployment
+
+    def gets_ready(self, deployment: Deployment) -> bool:
+        """Wait until a server is ready, or has ended or taken too long."""
+        try:
+            deployment.await_ready()
+        except ServerDiedError:
+            return False
+        return True
+
+    def expect_refused(self, deployment: Deployment) -> int | None:
+        """Expect a server never to get ready; gives the status that it exited with, or None if it still runs."""
+        if self.gets_ready(deployment):
+            raise ViolationError("the configuration is refused before anything is served", "the server got ready")
+        return deployment.process.status
+
+    def expect_accepted(self, deployment: Deployment) -> None:
+        """Expect a server to get ready."""
+        try:
+            deployment.await_ready()
+        except ServerDiedError as error:
+            raise ViolationError("the configuration is accepted", str(error)) from error
+
+    def expect_tokens(self, deployment: Deployment, ask: Mapping[str, str], model: Tree) -> None:
+        """Expect a request to be answered in time from the files of a model."""
+        tokens = frozenset(model.tokens.values())
+        last: Answer | None = None
+
+        def served() -> bool | None:
+            nonlocal last
+            last = deployment.predict(witness_payload(ask))
+            return True if last.tokens == tokens else None
+
+        if not timing.poll(served, until=deployment.ready_at + deployment.pace.serve):
+            assert last is not None
+            raise ViolationError(f"{dict(ask)} is answered from its model", f"status {last.status}: {last.text[:300]}")
+
+    def last_log(self) -> str:
+        """Give the end of what the server started last printed."""
+        return "\n".join(self._deployments[-1].last_log_lines())
+
+    def evidence(self) -> Evidence:
+        """Gather what there is to show for a violation: that of the server started last."""
+        last = self._deployments[-1]
+        return Evidence(
+            setting=f"{last.api.predictor}-{self.source}",
+            configuration=last.api.to_yaml().splitlines(),
+            tree=[target.url for target in self._targets],
+            timeline=last.history.timeline(set()),
+            deadline=last.pace.explain_serve(),
+            log=last.last_log_lines(),
+        )
+
+    def close(self) -> None:
+        """End every server and delete what was published."""
+        for deployment in self._deployments:
+            deployment.close()
+        for target in self._targets:
+            target.clear()
