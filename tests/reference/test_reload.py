@@ -5,7 +5,7 @@ from tests.reference import kinds
 from tests.reference.conftest import Stand
 from tests.reference.kinds import tokens
 
-TOKEN = "00000000000000ff"
+ADDED = "00000000000000ff"
 
 
 def test_added_and_removed_model(stand: Stand) -> None:
@@ -63,14 +63,14 @@ def test_updated_in_place(stand: Stand) -> None:
 def test_structure_changed(stand: Stand) -> None:
     """A file that is added or deleted reloads the model, whatever its name."""
     name, tree = stand.fresh_name(), stand.kind.make()
-    more = Tree({"added.txt": File(f"token: {TOKEN}\n", TOKEN)})
+    more = Tree({"added.txt": File(f"token: {ADDED}\n", ADDED)})
     python = stand.kind is kinds.PYTHON
     stand.target.write(tree.at(name))
     stand.server.reload()
     assert stand.server.predict(model=name) == (200, tokens(tree))
     stand.target.write(more.at(name))
     stand.server.reload()
-    assert stand.server.predict(model=name) == (200, sorted(tokens(tree) + ([TOKEN] if python else [])))
+    assert stand.server.predict(model=name) == (200, sorted(tokens(tree) + ([ADDED] if python else [])))
     stand.target.delete(["added.txt"], name)
     stand.server.reload()
     assert stand.server.predict(model=name) == (200, tokens(tree))
