@@ -17,7 +17,7 @@ from reference.store import Revision, Store
 
 _FETCHES_AT_ONCE = 8
 _ATTEMPTS = 3
-_RETRY_REFUSED = 60.0
+_RETRY_AT_MOST = 60.0
 
 
 @dataclass(slots=True)
@@ -45,7 +45,14 @@ class Held:
     listed: list[File] | None = None
     """The listing that is settled; None if it has to be looked at again."""
     retry_at: float | None = None
+    """When to try again what the source refused; at the next scan, then after twice the time with every refusal."""
+    delay: float = 0.0
     busy: threading.Lock = field(default_factory=threading.Lock)
+
+    def postpone(self, refused: bool) -> None:
+        """Plan when to look again although the listing is the same."""
+        self.retry_at = time.monotonic() + self.delay if refused else None
+        self.delay = min(max(1.0, 2 * self.delay), _RETRY_AT_MOST) if refused else 0.0
 
 
 class Inventory:
@@ -218,7 +225,7 @@ class Inventory:
             )
         held.aside = layout.aside | {layout.versions[label].prefix: reason for label, reason in refused.items()}
         held.listed = listed if complete else None
-        held.retry_at = time.monotonic() + _RETRY_REFUSED if refused else None
+        held.postpone(bool(refused))
         for label, revision in fetched.items():
             log.event("downloaded", model=held.name, version=label, revision=revision.id)
         return complete

@@ -28,9 +28,13 @@ class LocalSource:
     def listing(self, below: str = "") -> list[File]:
         """Walk the tree; see Source.listing."""
         start = below.rpartition("/")[0]
+        folder = self._root / start
         found: list[File] = []
         try:
-            self._walk(self._root / start, f"{start}/" if start else "", found, frozenset())
+            # Whichever folder a walk begins in, links lead equally far.
+            parts = Path(start).parts
+            above = {_identity(self._root.joinpath(*parts[:depth]).stat()) for depth in range(len(parts))}
+            self._walk(folder, f"{start}/" if start else "", found, frozenset(above))
         except OSError as error:
             if error.errno in _GONE:
                 return []
@@ -54,8 +58,7 @@ class LocalSource:
             raise SourceError(f"{self.location}: {file.key}: {error.strerror}") from error
 
     def _walk(self, folder: Path, prefix: str, found: list[File], above: frozenset[tuple[int, int]]) -> None:
-        own = folder.stat()
-        identity = (own.st_dev, own.st_ino)
+        identity = _identity(folder.stat())
         if identity in above:  # a symbolic link back to one of its parents
             return
         with os.scandir(folder) as entries:
@@ -77,6 +80,10 @@ class LocalSource:
         except OSError as error:
             if error.errno not in _GONE:
                 raise
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _tag(status: os.stat_result) -> str:

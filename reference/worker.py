@@ -1,5 +1,6 @@
 """One serving process: predictor, models in memory, HTTP application."""
 
+import contextlib
 import gc
 import os
 import sys
@@ -46,8 +47,15 @@ def start(settings: Settings) -> Application:
     try:
         return _Worker(settings).application
     except ConfigurationError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        _say_once(settings.folder, error)
         raise SystemExit(1) from None
+
+
+def _say_once(folder: Path, error: ConfigurationError) -> None:
+    """Print why the server ends; of several processes that fail alike, one does."""
+    with contextlib.suppress(FileExistsError):
+        (folder / "refused").touch(exist_ok=False)
+        print(f"error: {error}", file=sys.stderr, flush=True)
 
 
 class _Worker:
@@ -98,16 +106,17 @@ class _Worker:
             offered[f"{kind}_client"] = client(self._models)
         elif self._api.has_models:
             offered["python_client"] = clients.PythonClient(self._models)
+        # What lives until the end need not be looked at by each collection. Before any model is loaded: what is frozen
+        # in a reference cycle would never be let go.
+        gc.collect()
+        gc.freeze()
         self._models.followed.wait()
         try:
             predictor = construct(self._class, offered, self._file, self._settings.project, self._take)
             arguments = predict_arguments(predictor, self._file)
         except ConfigurationError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            _say_once(self._settings.folder, error)
             os._exit(1)  # the process that started this one ends with it
-        # What lives until the end need not be looked at by each collection.
-        gc.collect()
-        gc.freeze()
         self.application.prediction = Prediction(predictor.predict, arguments)
         log.event("ready", api=self._api.name)
 
