@@ -95,6 +95,10 @@ class Forest:
         """Give the name under which the server knows a model of a planting."""
         return f"{self._tags[plant]}-{name}"
 
+    def stray_key(self, plant: Plant, key: str) -> str:
+        """Give the key of a stray: at the root of models.dir, else beside the models, which have a tag in front."""
+        return key if self.ground.naming == "dir" else self.published_name(plant, key)
+
     def token_owners(self) -> dict[str, str]:
         """Say for every token published here which file of which model carries it."""
         return {
@@ -114,10 +118,7 @@ class Forest:
             for name, tree in planting.models.items():
                 self._target.write(tree, at=self.published_name(plant, name))
             if planting.strays:
-                strays = planting.strays
-                if self.ground.naming != "dir":
-                    strays = Tree({self.published_name(plant, key): file for key, file in strays.items()})
-                self._target.write(strays)
+                self._target.write(Tree({self.stray_key(plant, key): file for key, file in planting.strays.items()}))
         self._deployment = self.run.deployment(self._api())
         self._deployment.spawn()
         self._deployment.await_ready()

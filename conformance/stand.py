@@ -163,7 +163,7 @@ class Stand:
             configuration=deployment.api.to_yaml().splitlines()[:_MOST_LINES],
             tree=[
                 *(f"{self.published_name(name)}/{key}" for name, tree in models.items() for key in tree),
-                *(f"{key} (stray)" for key in strays),
+                *(f"{self.forest.stray_key(self._plant, key)} (stray)" for key in strays),
             ][:_MOST_LINES],
             timeline=deployment.history.timeline({self.published_name(name) for name in models}),
             deadline=deployment.pace.explain_serve(),

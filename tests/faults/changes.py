@@ -15,12 +15,14 @@ from reference.sources import File
 class Fault:
     """A way in which a server is wrong.
 
-    `seen` says where such a bug was met; `clauses` are all those that it breaks, and no others may turn red.
+    `seen` says where such a bug was met; `setting` is the one that its clauses need, such as onnx-s3; `clauses` are all
+    those that it breaks there, and no others may turn red.
     """
 
     name: str
     description: str
     seen: str
+    setting: str
     clauses: frozenset[str]
     apply: Callable[[], None]
 
@@ -28,12 +30,14 @@ class Fault:
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(name: str, *, seen: str, clauses: Iterable[str]) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def fault(
+    name: str, *, seen: str, setting: str, clauses: Iterable[str]
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Register a change; its docstring describes the fault."""
 
     def register(apply: Callable[[], None]) -> Callable[[], None]:
         assert apply.__doc__, "a fault has a description"
-        FAULTS[name] = Fault(name, apply.__doc__, seen, frozenset(clauses), apply)
+        FAULTS[name] = Fault(name, apply.__doc__, seen, setting, frozenset(clauses), apply)
         return apply
 
     return register
@@ -42,6 +46,7 @@ def fault(name: str, *, seen: str, clauses: Iterable[str]) -> Callable[[Callable
 @fault(
     "latest-by-string",
     seen="plausible: folder names sorted as they are listed",
+    setting="python-s3",
     clauses=["layouts.latest-is-highest"],
 )
 def _latest_by_string() -> None:
@@ -60,6 +65,7 @@ def _latest_by_string() -> None:
 @fault(
     "several-onnx-files",
     seen="plausible: the first *.onnx of a folder is loaded",
+    setting="onnx-local",
     clauses=["layouts.onnx"],
 )
 def _several_onnx_files() -> None:
@@ -82,6 +88,7 @@ def _several_onnx_files() -> None:
 @fault(
     "prefix-without-slash",
     seen="plausible: the prefix is listed as configured, without a slash at its end",
+    setting="python-s3",
     clauses=["layouts.prefix-neighbours"],
 )
 def _prefix_without_slash() -> None:
@@ -93,8 +100,8 @@ def _prefix_without_slash() -> None:
         return bucket, prefix.removesuffix("/")
 
     def stripped(self: s3.S3Source, below: str = "") -> list[File]:
-        found = listing(self, f"/{below}" if below else "")
-        return [file._replace(key=file.key.removeprefix("/")) for file in found]
+        found = [file._replace(key=file.key.removeprefix("/")) for file in listing(self)]
+        return [file for file in found if file.key.startswith(below)]
 
     fetch = s3.S3Source.fetch
 
