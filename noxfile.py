@@ -10,6 +10,15 @@ nox.options.error_on_external_run = True
 # What the suite needs, and what the reference server needs, which most runs are about.
 JUDGE = ("--group", "conformance")
 REFERENCE = ("--group", "reference", "--group", "tensorflow")
+BENCHMARKS = (
+    "reference_http",
+    "reference_versions",
+    "reference_scan",
+    "reference_reload",
+    "reference_memory",
+    "fixtures_generate",
+    "fixtures_s3",
+)
 REFERENCE_FILE = "conformance/implementations/reference.toml"
 
 
@@ -40,6 +49,21 @@ def tests(session: nox.Session) -> None:
     """Test the project itself."""
     sync(session, *JUDGE, *REFERENCE, "--group", "frameworks")
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def trees(session: nox.Session) -> None:
+    """Make, change and inspect model trees: `nox -s trees -- generate --help`."""
+    sync(session, "--only-group", "fixtures")
+    session.run("python", "-m", "fixtures", *(session.posargs or ["--help"]))
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure speed, as ratios within one run: all of bench/, or the scripts named after `--`."""
+    sync(session, *JUDGE, *REFERENCE, "--group", "bench")
+    for script in session.posargs or BENCHMARKS:
+        session.run("python", "-m", f"bench.{script}")
 
 
 @nox.session
