@@ -62,6 +62,17 @@ def baseline(model: Path, threads: int) -> Iterator[tuple[int, subprocess.Popen[
         yield port, process
 
 
+def await_port(port: int, patience: float = 60.0) -> None:
+    """Return when something listens on a port; raise if nothing does in `patience` seconds."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        Event().wait(0.02)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
 def await_ready(port: int, process: subprocess.Popen[bytes], patience: float = 120.0) -> None:
     """Return when GET / answers 200; raise if the server ends or does not get there in `patience` seconds."""
     until = time.monotonic() + patience
