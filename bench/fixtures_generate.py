@@ -1,6 +1,6 @@
 """Generate 1,000 models x 3 versions of 10 kB to a directory: against plain Python that writes the same files.
 
-    python -m bench.fixtures_generate [--models 1000] [--rounds 5] [--in FOLDER]
+    python -m bench.fixtures_generate [--models 1000] [--rounds 5] [--type onnx] [--in FOLDER]
 
 Plain Python has the bytes in memory already, makes each folder and writes each file; generating also makes the
 models, hashes them, publishes each model by rename and writes the manifest. Rounds alternate, so that what else the
@@ -45,8 +45,9 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--in", dest="folder", type=Path, help="where to write (the folder for temporary files)")
+    parser.add_argument("--type", type=Kind, help="only this kind of model (every one)")
     arguments = parser.parse_args()
-    for kind in Kind:
+    for kind in [arguments.type] if arguments.type else list(Kind):
         plan = Plan(kind, "bench", models=arguments.models, versions="3", size=10_000)
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
             against_plain(plan, Path(folder), arguments.rounds)
