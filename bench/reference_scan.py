@@ -54,11 +54,11 @@ def scan(keys: int) -> None:
         os.environ.update(AWS_ENDPOINT_URL=url, PROMETHEUS_MULTIPROC_DIR=folder)
         from reference.inventory import Inventory  # noqa: PLC0415 - its metrics need the folder
         from reference.layout import split  # noqa: PLC0415 - with the import above
-        from reference.s3 import Connection, connect  # noqa: PLC0415 - with the import above
+        from reference.s3 import connect, open_source  # noqa: PLC0415 - with the import above
         from reference.store import Store  # noqa: PLC0415 - with the import above
 
         client = connect(30.0)
-        source = Connection(30.0).source("s3://bucket/models/")
+        source = open_source("s3://bucket/models/", 30.0)
         inventory = Inventory(Store(Path(folder)), "python", lazy=True)
 
         def bare() -> None:

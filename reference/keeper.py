@@ -81,6 +81,7 @@ class Keeper:
         return {
             "attach": self.attach,
             "follow": self.follow,
+            "settled": self.settled,
             "open": self.open,
             "close": self.close,
             "report": self.report,
@@ -106,16 +107,21 @@ class Keeper:
         metrics.process_ended(int(process))
 
     def follow(self, process: str, generation: int, eviction: int) -> Order:
-        """Take in what a process has carried out, and wait for something new to tell it."""
+        """Wait until there is an order after this catalog and this eviction run, which the process has carried out."""
         with self._changed:
-            session = self._sessions[process]
-            session.generation, session.eviction = generation, eviction
+            self._sessions[process].eviction = eviction
             self._changed.notify_all()
             self._changed.wait_for(
                 lambda: (self._ready and self._inventory.generation != generation) or self._eviction != eviction
             )
             new = self._ready and self._inventory.generation != generation
             return Order(self._inventory.catalog if new else None, self._eviction)
+
+    def settled(self, process: str, generation: int) -> None:
+        """Take in that a process serves all of a catalog."""
+        with self._changed:
+            self._sessions[process].generation = generation
+            self._changed.notify_all()
 
     def open(self, name: str, label: str, process: str) -> list[Candidate]:
         """See Inventory.open."""

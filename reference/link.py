@@ -88,7 +88,10 @@ class Link:
     def call(self, name: str, *arguments: Any) -> Any:
         """Return the keeper's answer, or raise its error; LinkError if it does not answer."""
         try:
-            connection = self._idle.pop() if self._idle else self._connect()
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
             answer = self._exchange(connection, name, arguments)
         except (EOFError, OSError) as error:
             raise LinkError("the process that keeps the models does not answer") from error

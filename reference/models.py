@@ -1,7 +1,7 @@
 """The models that one process serves: what a request means by name and version, and how they follow the keeper."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Event
 from typing import Any
 
@@ -57,41 +57,38 @@ class Models:
             for model in sorted(self._models.values(), key=lambda model: model.name)
         }
 
-    def apply(self, catalog: Catalog) -> None:
-        """Take in a catalog; return when everything in memory that it replaces has been loaded anew.
+    def apply(self, catalog: Catalog) -> list[tuple[Model, list[Slot]]]:
+        """Take in a catalog; return what has to be loaded anew, to be given to `renew`.
 
-        What is in memory goes on serving until the new content is loaded.
+        What is in memory goes on serving until that is done.
         """
-        refresh: list[tuple[Model, list[Slot]]] = []
+        stale: list[tuple[Model, list[Slot]]] = []
         for name in self._applied.keys() - catalog.models.keys():
             del self._models[name]
         for name, versions in catalog.models.items():
             if self._applied.get(name) != versions:
-                refresh.append(self._renew(name, versions))
+                stale.append(self._arrange(name, versions))
         self._applied = catalog.models
         self.followed.set()
-        for model, slots in refresh:
-            for slot in slots:
-                self.refresh(slot)
-            model.point_latest(model.best())
+        return [(model, slots) for model, slots in stale if slots]
 
-    def refresh(self, slot: Slot) -> None:
-        """Load newer content of a slot, if there is; what cannot be had now is logged and left as it is."""
-        try:
-            slot.refresh()
-        except (UnknownModelError, UnavailableError) as error:
-            log.failure("refresh_failed", model=slot.name, version=slot.label, reason=str(error))
+    def renew(self, model: Model, slots: Iterable[Slot]) -> None:
+        """Load newer content of these versions; what cannot be had now is logged and left as it is."""
+        for slot in slots:
+            try:
+                slot.refresh()
+            except (UnknownModelError, UnavailableError) as error:
+                log.failure("refresh_failed", model=slot.name, version=slot.label, reason=str(error))
+        model.point_latest(model.best())
 
     def retry_failed(self) -> None:
         """Try content that failed to load once more where its time has come."""
         for model in list(self._models.values()):
             due = [slot for slot in model.descending if slot.retry_due()]
-            for slot in due:
-                self.refresh(slot)
             if due:
-                model.point_latest(model.best())
+                self.renew(model, due)
 
-    def _renew(self, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
+    def _arrange(self, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
         known = self._models.get(name)
         kept = {slot.label: slot for slot in known.descending} if known else {}
         stale: list[Slot] = []

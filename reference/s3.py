@@ -1,7 +1,7 @@
 """An S3 prefix as a source, found and signed in through the standard AWS chain."""
 
-import threading
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reference.errors import ContentChangedError, RefusedError, SourceError
+from reference.errors import ConfigurationError, ContentChangedError, RefusedError, SourceError
 from reference.sources import File
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ def parse_url(url: str) -> tuple[str, str]:
     return bucket, f"{prefix}/" if prefix else ""
 
 
+@cache
 def connect(patience: float) -> "S3Client":
-    """Return a client that waits `patience` seconds for a connection or for the next bytes.
+    """Return the client that waits `patience` seconds for a connection or for the next bytes.
 
     It never repeats a request by itself: the next scan is the repetition.
     """
@@ -41,6 +42,14 @@ def connect(patience: float) -> "S3Client":
         tcp_keepalive=True,
     )
     return boto3.client("s3", config=config)
+
+
+def open_source(url: str, patience: float) -> "S3Source":
+    """Return the source of an `s3://` URL; raises ConfigurationError if the AWS settings are unusable."""
+    try:
+        return S3Source(url, connect(patience))
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(f"{url}: {error}") from error
 
 
 class S3Source:
@@ -99,22 +108,3 @@ class S3Source:
         except BotoCoreError as error:
             raise SourceError(f"{self.location}: {error}") from error
         return answer
-
-
-class Connection:
-    """Opens S3 sources over one lazily made client, so that a project without S3 needs no AWS setting."""
-
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
-        self._client: S3Client | None = None
-        self._lock = threading.Lock()
-
-    def source(self, url: str) -> S3Source:
-        """Return the source of an `s3://` URL; raises SourceError if the AWS settings are unusable."""
-        with self._lock:
-            if self._client is None:
-                try:
-                    self._client = connect(self._patience)
-                except (BotoCoreError, ValueError) as error:
-                    raise SourceError(f"{url}: {error}") from error
-            return S3Source(url, self._client)

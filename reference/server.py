@@ -16,7 +16,6 @@ from reference.keeper import Keeper, ModelPath
 from reference.link import LinkServer
 from reference.local import LocalSource
 from reference.options import Options
-from reference.s3 import Connection
 from reference.sources import Source
 from reference.store import Store
 from reference.worker import Settings, start
@@ -75,10 +74,14 @@ def run(options: Options, project: Path, api: config.Api, folder: Path) -> None:
 def _sources(api: config.Api, project: Path, interval: float) -> list[tuple[str | None, Source]]:
     """Return (model name, source) per configured path; the name is None for a directory of models."""
     # A hanging request must not hold up reloading much longer than the interval, a slow one must not be given up.
-    connection = Connection(patience=min(max(interval, 5.0), 20.0))
+    patience = min(max(interval, 5.0), 20.0)
 
     def source(location: str) -> Source:
-        return connection.source(location) if location.startswith("s3://") else LocalSource(project / location)
+        if not location.startswith("s3://"):
+            return LocalSource(project / location)
+        from reference.s3 import open_source  # noqa: PLC0415 - takes as long as all other imports, only for S3
+
+        return open_source(location, patience)
 
     predictor = api.predictor
     if predictor.model_path is not None:

@@ -12,8 +12,9 @@ from typing import Any
 from reference import clients, log
 from reference.catalog import DEFAULT_MODEL
 from reference.config import Api
-from reference.errors import ConfigurationError, LinkError
+from reference.errors import ConfigurationError
 from reference.eviction import Eviction, Limits
+from reference.follower import Follower
 from reference.http import Application, Prediction, RequestLimits
 from reference.link import Link
 from reference.loading import Load, framework_loader
@@ -91,7 +92,7 @@ class _Worker:
         link.attach()
         self._eviction.start(None if control else settings.evict_interval)
         threading.Thread(target=self._make_predictor, name="start", daemon=True).start()
-        threading.Thread(target=self._follow, name="follow", daemon=True).start()
+        Follower(link, self._models, self._eviction).start()
 
     def _load_model(self, name: str, path: str) -> Any:
         assert self._load is not None, "no client is handed out before there is a way to load"
@@ -124,24 +125,6 @@ class _Worker:
         """Load models with this predictor, from before its constructor runs, so that it can get models there."""
         if self._load is None and self._api.has_models:
             self._load = lambda _, path: predictor.load_model(path)
-
-    def _follow(self) -> None:
-        """Carry out the keeper's orders, one after the other, for as long as this process lives."""
-        generation = eviction = 0
-        while True:
-            try:
-                order = self._link.call("follow", self._link.process, generation, eviction)
-                if order.catalog is not None:
-                    self._models.apply(order.catalog)
-                    generation = order.catalog.generation
-                if order.eviction != eviction:
-                    self._eviction.run()
-                    eviction = order.eviction
-            except LinkError:
-                os._exit(1)  # without a keeper there is no server
-            except Exception:  # noqa: BLE001 - following must go on whatever went wrong once
-                log.failure("follow_failed", exc_info=True)
-                threading.Event().wait(1.0)
 
     def _obstacle(self) -> str:
         """Say why this process is not ready yet."""

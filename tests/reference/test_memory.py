@@ -75,7 +75,8 @@ def publish(models: Models, link: FakeLink, generation: int) -> None:
     catalog: dict[str, dict[str, int]] = {}
     for (name, label), candidates in link.offers.items():
         catalog.setdefault(name, {})[label] = candidates[0].stamp
-    models.apply(Catalog(generation, catalog))
+    for model, slots in models.apply(Catalog(generation, catalog)):
+        models.renew(model, slots)
 
 
 def served(models: Models, version: Any = None) -> str:
