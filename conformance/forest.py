@@ -7,19 +7,21 @@ on which that dies again have found the reason.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
+from conformance import timing
 from conformance.catalogue import PredictorType, Source
 from conformance.deployment import Deployment, ServerDiedError
 from conformance.marks import Naming, Plant, Planting, PlantingMark
 from conformance.project import Api
 from conformance.run import Run
-from fixtures.models import onnx_model, python_model
+from fixtures.models import onnx_model, python_model, saved_model
 from fixtures.trees import Tree
 
 # Forests that are started while an earlier one is judged.
@@ -31,7 +33,7 @@ class _MakeModel(Protocol):
 
 
 # The predictor types that have a witness, and what they serve.
-MODELS: Mapping[PredictorType, _MakeModel] = {"python": python_model, "onnx": onnx_model}
+MODELS: Mapping[PredictorType, _MakeModel] = {"python": python_model, "onnx": onnx_model, "tensorflow": saved_model}
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ class Grower:
 class Forest:
     """The plantings of one ground and the server on them.
 
-    `names` gives the name under which a model of a planting is published: a tag of fixed length in front keeps any
-    two plantings from having names of which one begins with the other.
+    Models are published under their names with a tag of fixed length in front, so that no two plantings have names of
+    which one begins with the other. `changed_at` is the moment of `timing.now` at which the last change ended.
     """
 
     def __init__(self, run: Run, ground: Ground, plants: list[Plant]) -> None:
@@ -89,7 +91,11 @@ class Forest:
             )
             for plant in plants
         }
+        # What is published now, by planting and model; what was published at any time, by token.
+        self._models = {plant: dict(planting.models) for plant, planting in self.plantings.items()}
+        self._owners: dict[str, str] = {}
         self._deployment: Deployment | None = None
+        self.changed_at = 0.0
 
     def published_name(self, plant: Plant, name: str) -> str:
         """Give the name under which the server knows a model of a planting."""
@@ -99,29 +105,55 @@ class Forest:
         """Give the key of a stray: at the root of models.dir, else beside the models, which have a tag in front."""
         return key if self.ground.naming == "dir" else self.published_name(plant, key)
 
-    def token_owners(self) -> dict[str, str]:
-        """Say for every token published here which file of which model carries it."""
-        return {
-            token: f"{key} of {self.published_name(plant, name)}"
-            for plant, planting in self.plantings.items()
-            for name, tree in planting.models.items()
-            for key, token in tree.tokens.items()
-        } | {
-            token: f"the stray {key}"
-            for planting in self.plantings.values()
-            for key, token in planting.strays.tokens.items()
-        }
+    def models(self, plant: Plant) -> Mapping[str, Tree]:
+        """Give the models of a planting as they are published now."""
+        return self._models[plant]
+
+    def owner(self, token: str) -> str:
+        """Say which file carries a token, also one that has been replaced since."""
+        return self._owners.get(token, "a file that was never published")
+
+    def put(self, plant: Plant, name: str, files: Tree) -> None:
+        """Add files to a model of a planting, or overwrite them; the model may be new."""
+        published = self.published_name(plant, name)
+        before = self._models[plant].get(name, Tree())
+        self._own(published, files)
+        with self._change(f"put {', '.join(files)} into {published}", published):
+            self._target.write(files, at=published)
+        self._models[plant][name] = before.without(*(key for key in files if key in before)) | files
+
+    def remove(self, plant: Plant, name: str, keys: Sequence[str] | None = None) -> None:
+        """Delete files of a model of a planting, or the whole model."""
+        published = self.published_name(plant, name)
+        before = self._models[plant][name]
+        with self._change(f"deleted {', '.join(keys or before)} from {published}", published):
+            self._target.delete(list(keys or before), at=published)
+        self._models[plant][name] = before.without(*(keys or before))
+
+    @contextlib.contextmanager
+    def _change(self, what: str, published: str) -> Iterator[None]:
+        begun = timing.now()
+        yield
+        self.deployment.history.note(what, since=begun, about=published)
+        self.changed_at = timing.now()
+
+    def _own(self, published: str, files: Tree) -> None:
+        self._owners |= {token: f"{key} of {published}" for key, token in files.tokens.items()}
 
     def start(self) -> Deployment:
         """Publish everything, then start the server and wait until it is ready; raises `ServerDiedError`."""
         for plant, planting in self.plantings.items():
             for name, tree in planting.models.items():
                 self._target.write(tree, at=self.published_name(plant, name))
+                self._own(self.published_name(plant, name), tree)
             if planting.strays:
-                self._target.write(Tree({self.stray_key(plant, key): file for key, file in planting.strays.items()}))
+                strays = Tree({self.stray_key(plant, key): file for key, file in planting.strays.items()})
+                self._target.write(strays)
+                self._own("the strays", strays)
         self._deployment = self.run.deployment(self._api())
         self._deployment.spawn()
         self._deployment.await_ready()
+        self.changed_at = self._deployment.ready_at
         return self._deployment
 
     @property
@@ -131,9 +163,9 @@ class Forest:
         return self._deployment
 
     def _api(self) -> Api:
-        return Api(self.ground.setting.predictor, self._models(), self.ground.witness)
+        return Api(self.ground.setting.predictor, self._naming(), self.ground.witness)
 
-    def _models(self) -> Mapping[str, Any]:
+    def _naming(self) -> Mapping[str, Any]:
         if self.ground.naming == "dir":
             return {"models": {"dir": f"{self._target.url}/"}}
         urls = {

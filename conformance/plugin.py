@@ -49,6 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--patience", type=float, default=1.0, metavar="FACTOR", help="scales every allowance for a slow machine"
     )
     group.addoption("--seed", type=int, default=None, help="of everything random; printed with every run")
+    group.addoption(
+        "--matrix",
+        choices=["usual", "full"],
+        default="usual",
+        help="full: TensorFlow in every naming and source too, each with a server of ten seconds",
+    )
     group.addoption("--keep", action="store_true", help="keep the folder with trees, projects, logs and journals")
 
 
@@ -105,6 +111,7 @@ class Suite:
         self.chosen: Sequence[str] = config.getoption("--clause")
         selection.check_chosen_clauses(self.chosen, self.catalogue)
         self.strict = bool(config.getini("strict"))
+        self.full_matrix: bool = config.getoption("--matrix") == "full"
         seed = config.getoption("--seed")
         self.run = Run(
             load_implementation(file),
@@ -140,7 +147,7 @@ class Suite:
         try:
             for item in items:
                 clause = selection.clause_of(item, self.catalogue)
-                if not selection.is_about(item, clause):
+                if not selection.is_about(item, clause) or not selection.is_in_matrix(item, full=self.full_matrix):
                     continue
                 (kept if selection.is_chosen(clause, self.chosen) else deselected).append(item)
                 if missing := selection.missing_for(item, clause, self.run.implementation):

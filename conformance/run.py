@@ -18,7 +18,7 @@ from conformance.timing import Pace
 from fixtures.targets import DirectoryTarget, S3Target, Target
 
 # Seconds between two scans of a server that lets the suite choose.
-FAST_INTERVAL = 1.0
+FAST_INTERVAL = 0.5
 
 
 class Run:

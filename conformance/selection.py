@@ -12,6 +12,10 @@ from conformance.implementation import Implementation
 from conformance.marks import PlantingMark
 from conformance.problems import InvalidInputError
 
+# A TensorFlow server takes some ten seconds to start. Unless the full product is asked for, its cases share two
+# servers, in which each source and each of these namings occurs.
+_TENSORFLOW_GROUNDS = frozenset({("s3", "dir"), ("local", "paths")})
+
 
 def parametrize_settings(metafunc: pytest.Metafunc) -> None:
     """Run a test that has a stand once for each predictor that has a witness and each source."""
@@ -68,6 +72,15 @@ def is_about(item: pytest.Item, clause: Clause) -> bool:
         and setting.predictor in mark.predictors
         and setting.source in clause.sources
     )
+
+
+def is_in_matrix(item: pytest.Item, *, full: bool) -> bool:
+    """Whether a test belongs to the product of settings and namings that a run covers: all of it, or what is usual."""
+    ground = ground_of(item)
+    if full or ground is None or ground.setting.predictor != "tensorflow":
+        return True
+    shared = not ground.alone and ground.witness == "usual"
+    return shared and (ground.setting.source, ground.naming) in _TENSORFLOW_GROUNDS
 
 
 def check_chosen_clauses(chosen: Sequence[str], catalogue: Catalogue) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from random import Random
 from typing import Any, Literal
 
 from conformance import timing
 from conformance.catalogue import Clause
 from conformance.deployment import Answer, Deployment
-from conformance.forest import Forest
+from conformance.forest import MODELS, Forest
 from conformance.marks import Plant
 from conformance.violations import Evidence, ViolationError
 from fixtures.trees import Tree
@@ -41,7 +42,7 @@ class Stand:
         self.forest = forest
         self.predictor = forest.ground.setting.predictor
         self._plant = plant
-        self._planting = forest.plantings[plant]
+        self._random = Random(f"{forest.run.seed} {plant.__qualname__}, later")
 
     @property
     def deployment(self) -> Deployment:
@@ -50,8 +51,8 @@ class Stand:
 
     @property
     def models(self) -> Mapping[str, Tree]:
-        """The planted models."""
-        return self._planting.models
+        """The planted models, as they are now."""
+        return self.forest.models(self._plant)
 
     def published_name(self, name: str) -> str:
         """Give the name under which the server knows a model."""
@@ -94,7 +95,7 @@ class Stand:
             last = question()
             return last if is_right(last) else None
 
-        timing.poll(attempt, until=self.deployment.ready_at + self.deployment.pace.serve)
+        timing.poll(attempt, until=self.forest.changed_at + self.deployment.pace.serve)
         assert last is not None
         return last
 
@@ -128,14 +129,37 @@ class Stand:
             raise ViolationError(f"{self.question(name, version)} is an error", self.describe(answer))
         return answer
 
+    def expect_gone(self, name: str, version: Version = LEFT_OUT) -> None:
+        """Expect a request that was served before to err in time."""
+        answer = self.await_answer(lambda: self.ask(name, version), lambda answer: not answer.is_served)
+        if answer.is_served:
+            raise ViolationError(f"{self.question(name, version)} is an error in time", self.describe(answer))
+
+    def grow(self) -> Tree:
+        """Make one more model that the predictor can serve, with fresh tokens."""
+        return MODELS[self.predictor](random=self._random)
+
+    def put(self, name: str, files: Tree) -> None:
+        """Add files to a model, or overwrite them; the deadline of what follows counts from here."""
+        self.forest.put(self._plant, name, files)
+
+    def remove(self, name: str, folder: str = "") -> None:
+        """Delete a model, or what lies below a folder of it; the deadline of what follows counts from here."""
+        keys = [key for key in self.models[name] if key.startswith(f"{folder}/")] if folder else None
+        self.forest.remove(self._plant, name, keys)
+
+    def remove_file(self, name: str, key: str) -> None:
+        """Delete one file of a model; the deadline of what follows counts from here."""
+        self.forest.remove(self._plant, name, [key])
+
     def expect(self, condition: object, *, expected: str, observed: str) -> None:
         """Expect anything else of an answer or of the witness."""
         if not condition:
             raise ViolationError(expected, observed)
 
     def settle(self) -> None:
-        """Wait until the server has had one pass more than it needs to serve what was published before its start."""
-        timing.wait_until(self.deployment.ready_at + self.deployment.pace.settle)
+        """Wait until the server has had one pass more than it needs to serve the last change."""
+        timing.wait_until(self.forest.changed_at + self.deployment.pace.settle)
 
     def question(self, name: str, version: Version) -> str:
         """Write what was asked, for an expectation."""
@@ -148,15 +172,14 @@ class Stand:
             return f"status {answer.status}: {answer.text[:300]}"
         if not answer.tokens:
             return f"an answer without a token: {answer.text[:300]}"
-        owners = self.forest.token_owners()
         return "an answer from " + ", ".join(
-            sorted(f"{owners.get(token, 'a file that was never published')} (token {token})" for token in answer.tokens)
+            sorted(f"{self.forest.owner(token)} (token {token})" for token in answer.tokens)
         )
 
     def evidence(self, *names: str) -> Evidence:
         """Gather what there is to show for a violation, on some of the models or on all."""
         models = {name: self.models[name] for name in names or self.models}
-        strays = {} if names else self._planting.strays
+        strays = {} if names else self.forest.plantings[self._plant].strays
         deployment = self.deployment
         return Evidence(
             setting=str(self.forest.ground),

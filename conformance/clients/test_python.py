@@ -139,12 +139,12 @@ def test_each_revision_is_loaded_once(stand: Stand) -> None:
                     counts[entry["process"], token] = counts.get((entry["process"], token), 0) + 1
     ours = {token for tree in stand.models.values() for token in tree.tokens.values()}
     repeated = {key: count for key, count in counts.items() if key[1] in ours and count > 1}
-    owners = stand.forest.token_owners()
     stand.expect(
         not repeated,
         expected="one call of load_model for each revision and process",
         observed=", ".join(
-            f"{count} calls for {owners[token]} in process {pid}" for (pid, token), count in repeated.items()
+            f"{count} calls for {stand.forest.owner(token)} in process {pid}"
+            for (pid, token), count in repeated.items()
         ),
     )
 

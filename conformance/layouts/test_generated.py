@@ -19,7 +19,7 @@ def _forest_of_random_trees(grow: Grow) -> Planting:
     return Planting(draw_trees(grow.predictor, random.Random(grow.random.getrandbits(32)), COUNT))
 
 
-@planting(_forest_of_random_trees)
+@planting(_forest_of_random_trees, predictors=("python", "onnx"))
 @pytest.mark.parametrize("charged", [pytest.param(name, marks=clause(name), id=name) for name in CLAUSES])
 def test_random_version_trees_agree_with_the_oracle(stand: Stand, charged: str) -> None:
     """Whatever versions a tree has and whatever lies beside them, the server serves what the oracle says."""

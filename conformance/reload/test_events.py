@@ -1,0 +1,163 @@
+"""The events of the document: each changes in time what is served."""
+
+from conformance.marks import Grow, Planting, clause, planting
+from conformance.stand import Stand
+from fixtures.trees import versions
+
+
+def _one_model(grow: Grow) -> Planting:
+    return Planting({"there": grow()})
+
+
+@clause("reload.model-added")
+@planting(_one_model)
+def test_new_model_is_served(stand: Stand) -> None:
+    """A model that appears in models.dir is served in time."""
+    stand.expect_served("there")
+    stand.put("arriving", stand.grow())
+    stand.expect_served("arriving")
+
+
+def _two_models(grow: Grow) -> Planting:
+    return Planting({"staying": grow(), "leaving": grow()})
+
+
+@clause("reload.model-removed")
+@planting(_two_models)
+def test_removed_model_is_served_no_more(stand: Stand) -> None:
+    """A model that is removed from models.dir errs in time, and the others stay."""
+    stand.expect_served("leaving")
+    stand.remove("leaving")
+    stand.expect_gone("leaving")
+    stand.expect_served("staying")
+
+
+def _versioned(grow: Grow) -> Planting:
+    return Planting({"model": versions({"9": grow()}), "two": versions({"9": grow(), "10": grow()})})
+
+
+@clause("reload.version-added")
+@planting(_versioned)
+def test_higher_version_becomes_the_latest(stand: Stand) -> None:
+    """Version 10, added to 9, becomes the latest in time, and 9 can still be asked for."""
+    stand.expect_served("model", "9")
+    stand.put("model", versions({"10": stand.grow()}))
+    stand.expect_served("model", "10")
+    stand.expect_served("model", "9", version="9")
+
+
+def _versioned_by_path(grow: Grow) -> Planting:
+    return Planting({"model": versions({"9": grow()})})
+
+
+@clause("reload.version-added")
+@planting(_versioned_by_path, naming="paths")
+def test_higher_version_of_a_path_becomes_the_latest(stand: Stand) -> None:
+    """With models.paths a higher version becomes the latest in time."""
+    stand.expect_served("model", "9")
+    stand.put("model", versions({"10": stand.grow()}))
+    stand.expect_served("model", "10")
+
+
+@clause("reload.version-added")
+@planting(_versioned_by_path, naming="model_path")
+def test_higher_version_of_the_model_path_becomes_the_latest(stand: Stand) -> None:
+    """With model_path a higher version becomes the latest in time."""
+    stand.expect_served("model", "9")
+    stand.put("model", versions({"10": stand.grow()}))
+    stand.expect_served("model", "10")
+
+
+@clause("reload.version-removed")
+@planting(_versioned)
+def test_latest_falls_back_when_it_is_removed(stand: Stand) -> None:
+    """When 10 is removed, 9 is the latest in time, and 10 errs."""
+    stand.expect_served("two", "10")
+    stand.remove("two", "10")
+    stand.expect_served("two", "9")
+    stand.expect_gone("two", version="10")
+
+
+def _files(grow: Grow) -> Planting:
+    return Planting({"growing": grow(), "shrinking": grow()})
+
+
+@clause("reload.structure-changed")
+@planting(_files, predictors=("python",))
+def test_added_file_reloads_the_model(stand: Stand) -> None:
+    """A file that is added to a model belongs to what is served in time."""
+    stand.expect_served("growing")
+    stand.put("growing", stand.grow().at("further"))
+    stand.expect_served("growing")
+
+
+@clause("reload.structure-changed")
+@planting(_files, predictors=("python",))
+def test_deleted_file_reloads_the_model(stand: Stand) -> None:
+    """A file that is deleted, and was not the newest, is in time no part of what is served."""
+    stand.expect_served("shrinking")
+    stand.remove_file("shrinking", next(iter(stand.models["shrinking"])))
+    stand.expect_served("shrinking")
+
+
+def _in_place(grow: Grow) -> Planting:
+    return Planting({"plain": grow(), "versioned": versions({"1": grow(), "2": grow()})})
+
+
+@clause("reload.updated-in-place")
+@planting(_in_place)
+def test_overwritten_files_are_served(stand: Stand) -> None:
+    """Files overwritten by others of the same size, twice within a second, are served in time."""
+    stand.expect_served("plain")
+    for _ in range(2):
+        stand.put("plain", stand.grow())
+    stand.expect_served("plain")
+
+
+@clause("reload.updated-in-place")
+@planting(_in_place)
+def test_overwritten_version_is_served(stand: Stand) -> None:
+    """An old version and the latest, overwritten in place, are served in time."""
+    stand.expect_served("versioned", "2")
+    stand.put("versioned", versions({"1": stand.grow(), "2": stand.grow()}))
+    stand.expect_served("versioned", "2")
+    stand.expect_served("versioned", "1", version="1")
+
+
+@clause("reload.removed-then-restored")
+@planting(_versioned)
+def test_model_returns_after_its_last_version_was_removed(stand: Stand) -> None:
+    """A model without its last version errs, and is served again when a version returns."""
+    stand.expect_served("two", "9", version="9")
+    stand.remove("two")
+    stand.expect_gone("two")
+    stand.put("two", versions({"3": stand.grow()}))
+    stand.expect_served("two", "3")
+
+
+@clause("reload.removed-then-restored")
+@planting(_one_model, alone=True)
+def test_server_survives_an_emptied_directory(stand: Stand) -> None:
+    """A server whose models.dir is emptied lives on, and serves what appears there later."""
+    stand.expect_served("there")
+    stand.remove("there")
+    stand.expect_gone("there")
+    stand.put("another", stand.grow())
+    stand.expect_served("another")
+
+
+def _turning(grow: Grow) -> Planting:
+    return Planting({"model": versions({"1": grow(), "2": grow()})})
+
+
+@clause("reload.versioned-to-unversioned")
+@planting(_turning)
+def test_model_turns_unversioned_and_back(stand: Stand) -> None:
+    """A model may lose its version folders for one model, and get them again."""
+    stand.expect_served("model", "2")
+    stand.remove("model")
+    stand.put("model", stand.grow())
+    stand.expect_served("model")
+    stand.remove("model")
+    stand.put("model", versions({"5": stand.grow()}))
+    stand.expect_served("model", "5")

@@ -1,0 +1,124 @@
+"""Reloading does no harm: to other models, to what was served before, to requests on the way."""
+
+from conformance.deployment import Answer
+from conformance.marks import Grow, Planting, clause, planting
+from conformance.stand import Stand
+from fixtures.trees import File, Tree, versions
+
+BROKEN = {
+    "python": Tree({"raise.txt": File("cannot be loaded")}),
+    "onnx": Tree({"model.onnx": File(b"\x08\x08\x12\x04half of a model")}),
+    "tensorflow": Tree({"saved_model.pb": File(b"half of a model")}),
+}
+
+
+def _two_models(grow: Grow) -> Planting:
+    return Planting({"changing": grow(), "untouched": grow()})
+
+
+@clause("reload.untouched-not-reloaded")
+@planting(_two_models, predictors=("python",))
+def test_change_of_one_model_does_not_load_another(stand: Stand) -> None:
+    """When one model is overwritten, another one is still the same object."""
+    before = stand.expect_served("untouched")
+    stand.put("changing", stand.grow())
+    stand.expect_served("changing")
+    after = stand.expect_served("untouched")
+    if _of(before, "process") == _of(after, "process"):
+        stand.expect(
+            _of(before, "serial") == _of(after, "serial"),
+            expected="the object that was served before the change of another model",
+            observed=f"object {_of(before, 'serial')} before, object {_of(after, 'serial')} after",
+        )
+
+
+def _good(grow: Grow) -> Planting:
+    return Planting({"updated": grow(), "versioned": versions({"1": grow(), "2": grow()})})
+
+
+@clause("reload.broken-keeps-last-good")
+@planting(_good)
+def test_broken_update_leaves_the_last_good_one(stand: Stand) -> None:
+    """An update in place that cannot be loaded leaves what was served, until a good one follows."""
+    good = stand.expect_served("updated").tokens
+    stand.put("updated", BROKEN[stand.predictor])
+    stand.settle()
+    answer = stand.ask("updated")
+    stand.expect(
+        answer.tokens == good,
+        expected="the last good revision while the update cannot be loaded",
+        observed=stand.describe(answer),
+    )
+    if stand.predictor == "python":
+        stand.remove_file("updated", "raise.txt")
+    stand.put("updated", stand.grow())
+    stand.expect_served("updated")
+
+
+@clause("reload.half-uploaded")
+@planting(_good)
+def test_unfinished_version_is_not_served(stand: Stand) -> None:
+    """While version 3 is evidently unfinished version 2 is the latest; when it is whole, 3 is."""
+    stand.expect_served("versioned", "2")
+    stand.put("versioned", BROKEN[stand.predictor].at("3"))
+    stand.settle()
+    stand.expect_served("versioned", "2")
+    if stand.predictor == "python":
+        stand.remove_file("versioned", "3/raise.txt")
+    stand.put("versioned", versions({"3": stand.grow()}))
+    stand.expect_served("versioned", "3")
+
+
+@clause("reload.no-gap")
+@planting(_good)
+def test_no_request_fails_while_a_version_comes_in(stand: Stand) -> None:
+    """Of the requests sent while versions 4 and 5 come in, none fails."""
+    for version in ("4", "5"):
+        stand.put("versioned", versions({version: stand.grow()}))
+        _expect_no_gap(stand, "versioned", frozenset(stand.models["versioned"].under(version).tokens.values()))
+
+
+@clause("reload.no-gap")
+@planting(_two_models)
+def test_no_request_fails_while_an_update_comes_in(stand: Stand) -> None:
+    """Of the requests sent while a model is overwritten, none fails."""
+    stand.expect_served("changing")
+    stand.put("changing", stand.grow())
+    _expect_no_gap(stand, "changing", frozenset(stand.models["changing"].tokens.values()))
+
+
+@clause("reload.never-back")
+@planting(_good)
+def test_older_revision_never_comes_back(stand: Stand) -> None:
+    """Once a process has served a new version, none of its later answers is from the one before."""
+    stand.put("versioned", versions({"7": stand.grow()}))
+    stand.expect_served("versioned", "7")
+    newest = frozenset(stand.models["versioned"].under("7").tokens.values())
+    switched: set[object] = set()
+
+    def went_back(answer: Answer) -> bool:
+        if answer.tokens == newest:
+            switched.add(_of(answer, "process"))
+        return _of(answer, "process") in switched and answer.tokens != newest
+
+    for _ in range(50):
+        answer = stand.ask("versioned")
+        stand.expect(not went_back(answer), expected="version 7, once it was served", observed=stand.describe(answer))
+
+
+def _expect_no_gap(stand: Stand, name: str, tokens: frozenset[str]) -> None:
+    failed: list[Answer] = []
+
+    def ask() -> Answer:
+        answer = stand.ask(name)
+        if not answer.is_served:
+            failed.append(answer)
+        return answer
+
+    last = stand.await_answer(ask, lambda answer: answer.tokens == tokens)
+    stand.expect(last.tokens == tokens, expected=f"the new files of {name} in time", observed=stand.describe(last))
+    stand.expect(not failed, expected="no failed request", observed=stand.describe(failed[0]) if failed else "")
+
+
+def _of(answer: Answer, key: str) -> object:
+    return (answer.body or {}).get(key)
