@@ -2,7 +2,9 @@
 
     python -m bench.reference_http [--seconds 4] [--rounds 3]
 
-Rounds alternate between the two so that what else the machine does hits both; the ratio is that of the medians.
+The reference runs twice: as it is by default, and without the spare thread that answers probes during a prediction,
+which is what the floors are about. Rounds alternate between the servers so that what else the machine does hits all;
+ratios are those of the medians.
 """
 
 import argparse
@@ -33,31 +35,29 @@ def main() -> None:
         )
         with (
             servers.baseline(folder / "models/tiny/model.onnx", 1) as (bare, _),
-            servers.reference(served) as (ours, _),
+            servers.reference(served, "--spare-threads", "0") as (plain, _),
+            servers.reference(served) as (default, _),
         ):
+            ports = {"bare session.run": bare, "reference": plain, "reference, spare thread": default}
             for connections in FLOORS:
-                compare(bare, ours, connections, seconds=arguments.seconds, rounds=arguments.rounds)
+                compare(ports, connections, arguments.seconds, arguments.rounds)
 
 
-def compare(bare: int, ours: int, connections: int, *, seconds: float, rounds: int) -> None:
-    """Print requests per second of both and their ratio."""
+def compare(ports: dict[str, int], connections: int, seconds: float, rounds: int) -> None:
+    """Print requests per second of all, and their ratio to the first."""
     request = [post("/", BODY)]
-    figures: dict[int, list[float]] = {bare: [], ours: []}
-    for port in figures:
+    figures: dict[str, list[float]] = {title: [] for title in ports}
+    for port in ports.values():
         drive(port, request, connections, 0.5)
     for _ in range(rounds):
-        for port, measured in figures.items():
-            measured.append(drive(port, request, connections, seconds).per_second)
-    base, own = (statistics.median(figures[port]) for port in (bare, ours))
-    print(
-        f"{connections:3} connections: bare session.run {base:8,.0f}/s, reference {own:8,.0f}/s, "
-        f"ratio {own / base:.2f} (floor {FLOORS[connections]}); "
-        f"bare {_all(figures[bare])}, reference {_all(figures[ours])}"
-    )
-
-
-def _all(values: list[float]) -> str:
-    return "/".join(f"{value:,.0f}" for value in values)
+        for title, port in ports.items():
+            figures[title].append(drive(port, request, connections, seconds).per_second)
+    base = statistics.median(next(iter(figures.values())))
+    print(f"{connections} connections (floor {FLOORS[connections]}):")
+    for title, measured in figures.items():
+        median = statistics.median(measured)
+        rounds_ = " ".join(f"{value:,.0f}" for value in measured)
+        print(f"{title:>25}: {median:8,.0f}/s, ratio {median / base:.2f}; rounds {rounds_}")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ class Eviction:
             self._clean_up()
             dropped = self._shrink_disk(self._limits.disk) if self._limits else 0
             seconds = time.monotonic() - started
+            metrics.collect()
             metrics.EVICTION_RUNS.inc()
             metrics.EVICTION_SECONDS.inc(seconds)
             metrics.IN_MEMORY.set(len(loaded) - len(victims))

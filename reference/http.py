@@ -75,7 +75,6 @@ class Application:
         self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(limits.predictions):
             self._turns.put(None)
-        self._counters: dict[int, Any] = {}
         self._routes: dict[str, dict[str, Callable[[Environ], Answer]]] = {
             "/": {"POST": self._predict, "GET": lambda _: self._when_ready(summary)},
             "/healthz": {"GET": lambda _: (200, _JSON, b'{"status":"alive"}')},
@@ -122,14 +121,8 @@ class Application:
             answer = self._answer(prediction, environ)
         finally:
             end_request()
-        self._count(answer[0])
+        metrics.count_request(answer[0])
         return answer
-
-    def _count(self, status: int) -> None:
-        counter = self._counters.get(status)
-        if counter is None:
-            counter = self._counters[status] = metrics.REQUESTS.labels(str(status))
-        counter.inc()
 
     def _answer(self, prediction: Prediction, environ: Environ) -> Answer:
         try:

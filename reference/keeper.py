@@ -144,7 +144,10 @@ class Keeper:
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._scanned >= asked)
             generation = self._inventory.generation
-            self._changed.wait_for(lambda: all(session.generation >= generation for session in self._sessions.values()))
+            self._changed.wait_for(
+                # Before the first complete scan nothing is handed out, so there is nothing to wait for.
+                lambda: not self._ready or all(each.generation >= generation for each in self._sessions.values())
+            )
         return {"generation": generation, "sources": self._sources()}
 
     def evict(self) -> dict[str, Any]:

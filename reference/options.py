@@ -15,5 +15,6 @@ class Options:
     evict_interval: float
     body_limit: int
     request_timeout: float
+    spare_threads: int
     store: Path | None
     control: bool

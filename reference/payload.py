@@ -12,6 +12,8 @@ from reference.errors import InputError
 Headers = list[tuple[str, str]]
 
 _JSON = "application/json"
+_JSON_HEADERS: Headers = [("content-type", _JSON)]
+_JSON_TYPES = frozenset({dict, list, tuple, int, float, bool, type(None)})
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 
 
@@ -38,14 +40,16 @@ def encode(result: Any) -> tuple[int, Headers, bytes]:
     bytes, str and response objects (anything with `status_code`, `headers` and `body`) are sent as they are, all else
     as JSON. Raises TypeError for what is neither.
     """
-    if isinstance(result, bytes | bytearray):
+    if type(result) in _JSON_TYPES:  # most often; the rest is asked one by one
+        return 200, _JSON_HEADERS, to_json(result)
+    if isinstance(result, (bytes, bytearray)):
         return 200, [("content-type", "application/octet-stream")], bytes(result)
     if isinstance(result, str):
         return 200, [("content-type", "text/plain; charset=utf-8")], result.encode()
     if hasattr(result, "status_code") and hasattr(result, "headers") and hasattr(result, "body"):
         headers = [(str(name), str(value)) for name, value in dict(result.headers).items()]
         return int(result.status_code), headers, bytes(result.body)
-    return 200, [("content-type", _JSON)], to_json(result)
+    return 200, _JSON_HEADERS, to_json(result)
 
 
 def to_json(value: Any) -> bytes:

@@ -20,10 +20,6 @@ from reference.sources import Source
 from reference.store import Store
 from reference.worker import Settings, start
 
-_WAITING_ROOM = 1
-"""Threads per process beyond those that predict, so that a long prediction or a slow body does not keep GET / and
-/healthz from being answered. Every further one costs throughput: threads hand the interpreter to each other."""
-
 _DRAIN = 30
 """Seconds that requests in progress have to end when the server stops."""
 
@@ -61,7 +57,7 @@ def run(options: Options, project: Path, api: config.Api, folder: Path) -> None:
         port=options.port,
         interface=Interfaces.WSGI,
         workers=api.predictor.processes_per_replica,
-        blocking_threads=api.predictor.threads_per_process + _WAITING_ROOM,
+        blocking_threads=api.predictor.threads_per_process + options.spare_threads,
         workers_kill_timeout=_DRAIN,
         log_enabled=False,
     )

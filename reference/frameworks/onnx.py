@@ -33,6 +33,9 @@ class _Input:
     name: str
     dtype: type[Any] | None
     shape: tuple[int | None, ...]
+    rank: int
+    fixed: bool
+    """Some dimension must have a certain size."""
 
 
 class OnnxModel:
@@ -49,14 +52,7 @@ class OnnxModel:
         self._run = session.run
         self._outputs = [output.name for output in session.get_outputs()]
         self._names = {argument.name for argument in signatures}
-        self._inputs = tuple(
-            _Input(
-                argument.name,
-                _NUMPY_TYPES.get(argument.type),
-                tuple(size if isinstance(size, int) else None for size in argument.shape),
-            )
-            for argument in signatures
-        )
+        self._inputs = tuple(_describe(argument) for argument in signatures)
         self.info: dict[str, Any] = {
             "session": session,
             "signatures": signatures,
@@ -86,6 +82,12 @@ class OnnxModel:
         return outputs
 
 
+def _describe(argument: Any) -> _Input:
+    shape = tuple(size if isinstance(size, int) else None for size in argument.shape)
+    fixed = any(size is not None for size in shape)
+    return _Input(argument.name, _NUMPY_TYPES.get(argument.type), shape, len(shape), fixed)
+
+
 def _array(value: Any, wanted: _Input) -> Any:
     if wanted.dtype is None:  # not a tensor: the runtime checks it
         return value
@@ -94,6 +96,8 @@ def _array(value: Any, wanted: _Input) -> Any:
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"input '{wanted.name}' is not an array of {wanted.dtype.__name__}: {error}") from error
     shape = wanted.shape
+    if array.ndim == wanted.rank and not wanted.fixed:
+        return array
     if _fits(array.shape, shape):
         return array
     # One example where the model takes a batch.
