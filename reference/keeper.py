@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from reference import log, metrics
 from reference.catalog import Catalog
 from reference.errors import RefusedError, SourceError
-from reference.inventory import Held, Inventory
+from reference.holding import Held
+from reference.inventory import Inventory
 from reference.layout import split
 from reference.resident import Candidate
 from reference.sources import File, Source

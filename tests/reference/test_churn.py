@@ -1,6 +1,6 @@
 """Churn: publish, overwrite, remove and outage at random, under steady requests; every answer is judged.
 
-The duration in seconds comes from REFERENCE_CHURN (default 15).
+The duration in seconds comes from REFERENCE_CHURN (default 8).
 """
 
 import http.client
@@ -22,7 +22,7 @@ from tests.reference.harness import Server, await_, serving, write_project
 from tests.reference.publisher import Publisher
 from tests.reference.relay import Relay
 
-SECONDS = float(os.environ.get("REFERENCE_CHURN", "15"))
+SECONDS = float(os.environ.get("REFERENCE_CHURN", "8"))
 NAMES = [f"m{number}" for number in range(10)]
 INTERVAL = 0.2
 

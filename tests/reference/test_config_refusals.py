@@ -1,9 +1,12 @@
 """Configurations that are refused, and how the server says so."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from reference import config
+from reference.errors import ConfigurationError
 from tests.reference.harness import refused, serving, write_project
 
 PREDICTOR = """
@@ -42,13 +45,41 @@ class PythonPredictor:
     ],
 )
 def test_refused_with_field_and_line(tmp_path: Path, lines: list[str], line: int, field: str) -> None:
-    """A refused configuration is one line on stderr with file, line and field, and exit status 1."""
+    """A refused configuration is one message with file, line and field."""
     project = write_project(tmp_path, "python", PREDICTOR, *lines)
-    status, printed = refused(project)
-    assert status == 1
-    assert printed.startswith(f"error: {project / 'cortex.yaml'}:{line}: ")
-    assert field in printed
-    assert printed.count("\n") == 1
+    with pytest.raises(ConfigurationError) as refusal:
+        config.read(project)
+    message = str(refusal.value)
+    assert message.startswith(f"{project / 'cortex.yaml'}:{line}: ")
+    assert field in message
+    assert "\n" not in message
+
+
+def test_refused_before_serving(tmp_path: Path) -> None:
+    """A refusal is one line on stderr, and exit status 1."""
+    project = write_project(tmp_path, "python", PREDICTOR, "models: {paths: [{name: a, path: x}], dir: y}")
+    printed = (
+        f"error: {project / 'cortex.yaml'}:6: predictor.models.dir: cannot be combined with 'paths'; use one of them"
+    )
+    assert refused(project) == (1, f"{printed}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ":1: must be a list with one API"),
+        ("- [", ":1: not valid YAML"),
+        ("- name: a\n  name: b\n", ":2: 'name' is given twice"),
+        ("- name: a\n  kind: BatchAPI\n", ":2: kind: 'BatchAPI' is not supported"),
+        ("- name: a\n  kind: RealtimeAPI\n", ":1: predictor: is missing"),
+        ("- {name: a}\n- {name: b}\n", ":2: has 2 APIs"),
+    ],
+)
+def test_malformed_file(tmp_path: Path, text: str, message: str) -> None:
+    """A file that is no list with one RealtimeAPI is refused with its line."""
+    (tmp_path / "cortex.yaml").write_text(text)
+    with pytest.raises(ConfigurationError, match=re.escape(f"{tmp_path / 'cortex.yaml'}{message}")):
+        config.read(tmp_path)
 
 
 @pytest.mark.parametrize(

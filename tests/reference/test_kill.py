@@ -1,6 +1,6 @@
 """kill -9 at random moments of download, swap and eviction: every restart serves correctly and leaves no debris.
 
-The number of kills comes from REFERENCE_KILLS (default 8; the acceptance run uses 200).
+The number of kills comes from REFERENCE_KILLS (default 6; the acceptance run uses 200).
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from tests.reference.conftest import S3
 from tests.reference.harness import ALLOWANCE, Server, await_, write_project
 from tests.reference.publisher import Publisher
 
-KILLS = int(os.environ.get("REFERENCE_KILLS", "8"))
+KILLS = int(os.environ.get("REFERENCE_KILLS", "6"))
 NAMES = [f"m{number}" for number in range(8)]
 MEMORY, DISK = 2, 4
 INTERVAL = 0.05

@@ -24,8 +24,9 @@ def expect(server: Server, tree: Tree, **query: str) -> None:
     await_(check, server.deadline)
 
 
-@pytest.mark.parametrize("kind", [kinds.PYTHON, kinds.ONNX], ids=lambda kind: kind.name)
-@pytest.mark.parametrize("naming", ["model_path", "paths"])
+@pytest.mark.parametrize(
+    ("kind", "naming"), [(kinds.PYTHON, "model_path"), (kinds.ONNX, "paths")], ids=["python-model_path", "onnx-paths"]
+)
 def test_reloads_by_itself(kind: Kind, naming: str, tmp_path: Path) -> None:
     """Without control the server polls: a new version, an update in place and a removal are served."""
     target = DirectoryTarget(tmp_path / "models")
