@@ -88,10 +88,8 @@ class Application:
         """Answer one request (PEP 3333)."""
         try:
             status, headers, body = self._route(environ)(environ)
-        except _RefusalError as refusal:
-            status, headers, body = refusal.status, _JSON, _error(str(refusal))
-        except UnavailableError as error:
-            status, headers, body = 503, [*_JSON, ("retry-after", "1")], _error(str(error))
+        except (_RefusalError, UnavailableError) as error:
+            status, headers, body = _decline(error)
         except Exception:  # noqa: BLE001 - the last line of defence: an answer, and the cause in the log
             log.failure("request_failed", exc_info=True)
             status, headers, body = 500, _JSON, _error("internal error")
@@ -139,8 +137,8 @@ class Application:
             return 400, _JSON, _error(str(error))
         except LoadError as error:
             return 500, _JSON, _error(f"the model cannot be loaded: {error}")
-        except (_RefusalError, UnavailableError):
-            raise
+        except (_RefusalError, UnavailableError) as error:
+            return _decline(error)
         except Exception:  # noqa: BLE001 - predictor code may raise anything
             log.failure("prediction_failed", exc_info=True)
             return 500, _JSON, _error("the predictor failed; the log of the server says why")
@@ -186,6 +184,12 @@ class _RefusalError(Exception):
 
 def _control(action: Callable[[], dict[str, Any]], _: Environ) -> Answer:
     return 200, _JSON, to_json(action())
+
+
+def _decline(error: _RefusalError | UnavailableError) -> Answer:
+    if isinstance(error, UnavailableError):
+        return 503, [*_JSON, ("retry-after", "1")], _error(str(error))
+    return error.status, _JSON, _error(str(error))
 
 
 def _error(message: str) -> bytes:
