@@ -148,7 +148,7 @@ def judge_profile(
 
 
 def judge(
-    catalogue: Catalogue, outcomes: Mapping[str, Outcome], *, strict: bool = False
+    catalogue: Catalogue, tests: Iterable[TestResult], outcomes: Mapping[str, Outcome], *, strict: bool = False
 ) -> tuple[Verdict, dict[Profile, ProfileResult]]:
     """Give the verdict of the run, that of the declared profiles without the hardware ones, and each profile's own."""
     profiles = {profile: judge_profile(profile, catalogue, outcomes, strict=strict) for profile in Profile}
@@ -156,6 +156,6 @@ def judge(
     for verdict in (Verdict.NOT_CONFORMANT, Verdict.ERROR):
         if verdict in verdicts:
             return verdict, profiles
-    if Outcome.PASS not in outcomes.values():
+    if not any(test.outcome is Outcome.PASS for test in tests):
         return Verdict.ERROR, profiles
     return (Verdict.PARTIAL if Verdict.PARTIAL in verdicts else Verdict.CONFORMANT), profiles

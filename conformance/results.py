@@ -35,7 +35,7 @@ def results_document(
     for which no test ran, where that is not "untested".
     """
     outcomes = judge_clauses(catalogue, tests, without_tests)
-    verdict, profiles = judge(catalogue, outcomes, strict=strict)
+    verdict, profiles = judge(catalogue, tests, outcomes, strict=strict)
     errors = list(errors)
     if errors and verdict is not Verdict.NOT_CONFORMANT:
         verdict = Verdict.ERROR

@@ -42,6 +42,10 @@ def write_summary(terminal: TerminalReporter, document: Mapping[str, Any]) -> No
             terminal.write_line(f"              and {len(result['reasons']) - _REASONS} more")
     terminal.write(f"{name}: ")
     terminal.write_line(document["verdict"], **{_COLOURS[document["verdict"]]: True, "bold": True})
+    run = document["run"]
+    terminal.write_line(
+        f"{run['seconds']:g} s, seed {run['seed']}, reload interval {run['interval']:g} s, S3: {run['s3']}"
+    )
     if untested := sum(clause["outcome"] == "untested" for clause in document["clauses"]):
         judged = sum(clause["outcome"] in {"pass", "fail", "blocked"} for clause in document["clauses"])
         terminal.write_line(f"(the verdict rests on {judged} clauses; {untested} have no test in this suite yet)")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 
+from conformance.catalogue import PredictorType
 from conformance.deployment import Answer
-from conformance.forest import Forest
-from conformance.layouts.oracle import Level, read_level
+from conformance.forest import MODELS, Forest
+from conformance.layouts.oracle import INVALID_VERSION, Level, read_level
 from conformance.marks import Planting
 from conformance.stand import LEFT_OUT, Stand, Version
 from conformance.violations import Evidence, ViolationError
-from fixtures.models import onnx_model, python_model
+from fixtures.models import onnx_model
 from fixtures.strategies import version_trees
 from fixtures.trees import File, Tree
 
@@ -29,6 +30,7 @@ CLAUSES = (
     "layouts.leading-zeros",
     "layouts.mixed-level",
     "layouts.onnx",
+    "layouts.tensorflow",
     "layouts.bad-version-isolated",
     "layouts.markers-ignored",
 )
@@ -45,19 +47,19 @@ class Finding:
     evidence: Evidence
 
 
-def draw_trees(predictor: str, source: random.Random, count: int) -> dict[str, Tree]:
-    """Draw so many version trees for the python or the onnx predictor, by name."""
+def draw_trees(predictor: PredictorType, source: random.Random, count: int) -> dict[str, Tree]:
+    """Draw so many version trees that the predictor can serve, by name."""
 
     def sound() -> Tree:
-        return python_model(random=source) if predictor == "python" else onnx_model(random=source)
+        return MODELS[predictor](random=source)
 
-    def two_onnx() -> Tree:
-        return sound() | onnx_model(name="other.onnx", random=source)
-
-    def no_onnx() -> Tree:
-        return Tree({"labels.txt": File("cat\n")})
-
-    broken = {} if predictor == "python" else {"two-onnx": two_onnx, "no-onnx": no_onnx}
+    broken: dict[str, Callable[[], Tree]] = {}
+    if predictor == "onnx":
+        broken["two-onnx"] = lambda: sound() | onnx_model(name="other.onnx", random=source)
+        broken["no-onnx"] = lambda: Tree({"labels.txt": File("cat\n")})
+    elif predictor == "tensorflow":
+        broken["no-index"] = lambda: sound().without("variables/variables.index")
+        broken["no-graph"] = lambda: sound().without("saved_model.pb")
     drawn: list[Tree] = []
 
     @with_seed(source.getrandbits(32))
@@ -144,22 +146,22 @@ def _findings(stand: Stand, name: str, level: Level) -> Iterator[Finding]:
     if answer.tokens != tokens[level.latest]:
         # Charged to what was taken for a version, if that is what answered.
         taken = next((entry for entry in level.aside if answer.tokens and answer.tokens <= tokens[entry]), None)
-        clause = _clause_of_taking(level.aside[taken]) if taken else _clause_of_latest(level)
+        clause = _clause_of_taking(stand, level.aside[taken]) if taken else _clause_of_latest(level)
         yield found(clause, LEFT_OUT, f"is answered from {level.latest or 'its files'}", answer)
     for entry, clause in level.aside.items():
         if tokens[entry]:
             answer = stand.ask(name, entry)
             if answer.tokens & tokens[entry]:
-                yield found(_clause_of_taking(clause), entry, "is never answered from there", answer)
+                yield found(_clause_of_taking(stand, clause), entry, "is never answered from there", answer)
 
 
 def _await_tokens(stand: Stand, name: str, version: Version, tokens: frozenset[str]) -> Answer:
     return stand.await_answer(lambda: stand.ask(name, version), lambda answer: answer.tokens == tokens)
 
 
-def _clause_of_taking(aside: str) -> str:
+def _clause_of_taking(stand: Stand, aside: str) -> str:
     """Charge an entry that was served though it should be left aside: an invalid version was taken for a model."""
-    return "layouts.onnx" if aside == "layouts.bad-version-isolated" else aside
+    return f"layouts.{stand.predictor}" if aside == INVALID_VERSION else aside
 
 
 def _clause_of_version(number: int, folder: str, level: Level) -> str:

@@ -1,14 +1,25 @@
-"""The oracle of layouts: what a directory holds by the contract, written from the clauses and from no server."""
+"""The oracle of layouts: what a model directory holds, and which clause speaks of each entry that is no version.
+
+The reading itself is that of fixtures.oracle, written from the document and from no server.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conformance.catalogue import PredictorType
+from fixtures.kinds import Kind
+from fixtures.oracle import Reason, judge_model
 
-_INTEGER = re.compile(r"-?[0-9]+")
+# The clause by which an entry of a level is left aside; any other reason is a fault inside a version folder.
+_CLAUSES = {
+    Reason.DOTFILE: "layouts.markers-ignored",
+    Reason.EMPTY: "layouts.markers-ignored",
+    Reason.NOT_AN_INTEGER: "layouts.not-an-integer",
+    Reason.STRAY: "layouts.mixed-level",
+}
+INVALID_VERSION = "layouts.bad-version-isolated"
 
 
 @dataclass(frozen=True)
@@ -31,44 +42,15 @@ class Level:
 
 
 def read_level(keys: Iterable[str], predictor: PredictorType) -> Level:
-    """Read a model directory from its keys, relative to it; tensorflow levels are not understood yet."""
-    folders: dict[str, list[str]] = {}
-    files: list[str] = []
-    for key in keys:
-        entry, is_deeper, rest = key.partition("/")
-        if is_deeper:
-            folders.setdefault(entry, []).append(rest)
-        else:
-            files.append(entry)
-    contents = {entry: [key for key in below if not key.endswith("/") and key] for entry, below in folders.items()}
-    integers = [entry for entry in contents if _INTEGER.fullmatch(entry) and contents[entry]]
-    if len({int(entry) for entry in integers}) < len(integers):
-        return Level({}, {}, is_model=False, unspecified="two folders are the same integer")
-    valid = [entry for entry in integers if predictor == "python" or _is_onnx_model(contents[entry])]
-    aside = {entry: "layouts.bad-version-isolated" for entry in integers if entry not in valid}
-    for entry, below in contents.items():
-        if not below:
-            aside[entry] = "layouts.markers-ignored"
-        elif entry not in integers:
-            aside[entry] = "layouts.not-an-integer"
-    aside |= {file: "layouts.markers-ignored" if file.startswith(".") else "layouts.mixed-level" for file in files}
-    if not valid:
-        return _unversioned(files, contents, integers, predictor)
-    if predictor == "python" and not all(clause == "layouts.markers-ignored" for clause in aside.values()):
-        return Level({}, {}, is_model=False, unspecified="versions of a python model beside other files or folders")
-    return Level({int(entry): entry for entry in valid}, aside, is_model=True)
-
-
-def _unversioned(
-    files: list[str], contents: dict[str, list[str]], integers: list[str], predictor: PredictorType
-) -> Level:
-    if predictor == "python":
-        return Level({}, {}, is_model=bool(files or any(contents.values())))
-    is_model = _is_onnx_model(files)
-    if is_model and integers:
-        return Level({}, {}, is_model=False, unspecified="an unversioned model beside invalid versions")
-    return Level({}, {}, is_model=is_model)
-
-
-def _is_onnx_model(files: list[str]) -> bool:
-    return sum("/" not in file and file.endswith(".onnx") for file in files) == 1
+    """Read a model directory from its keys, relative to it."""
+    judged = judge_model(keys, Kind(predictor))
+    versions = {int(folder): folder for folder in judged.versions if folder}
+    aside = {finding.path: _CLAUSES.get(finding.reason, INVALID_VERSION) for finding in judged.findings if finding.path}
+    unspecified = ""
+    if any(finding.reason is Reason.SAME_INTEGER for finding in judged.findings):
+        unspecified = "two folders are the same integer"
+    elif versions and predictor == "python" and not set(aside.values()) <= {"layouts.markers-ignored"}:
+        unspecified = "versions of a python model beside other files or folders"
+    elif "" in judged.versions and INVALID_VERSION in aside.values():
+        unspecified = "an unversioned model beside invalid versions"
+    return Level(versions, aside, is_model=bool(judged.versions), unspecified=unspecified)

@@ -32,12 +32,13 @@ def test_change_of_one_model_does_not_load_another(stand: Stand) -> None:
         )
 
 
-def _good(grow: Grow) -> Planting:
-    return Planting({"updated": grow(), "versioned": versions({"1": grow(), "2": grow()})})
+# Each test changes models of its own, so that a failed one leaves nothing behind for the next.
+def _to_be_broken(grow: Grow) -> Planting:
+    return Planting({"updated": grow()})
 
 
 @clause("reload.broken-keeps-last-good")
-@planting(_good)
+@planting(_to_be_broken)
 def test_broken_update_leaves_the_last_good_one(stand: Stand) -> None:
     """An update in place that cannot be loaded leaves what was served, until a good one follows."""
     good = stand.expect_served("updated").tokens
@@ -55,8 +56,12 @@ def test_broken_update_leaves_the_last_good_one(stand: Stand) -> None:
     stand.expect_served("updated")
 
 
+def _to_be_unfinished(grow: Grow) -> Planting:
+    return Planting({"versioned": versions({"1": grow(), "2": grow()})})
+
+
 @clause("reload.half-uploaded")
-@planting(_good)
+@planting(_to_be_unfinished)
 def test_unfinished_version_is_not_served(stand: Stand) -> None:
     """While version 3 is evidently unfinished version 2 is the latest; when it is whole, 3 is."""
     stand.expect_served("versioned", "2")
@@ -69,8 +74,12 @@ def test_unfinished_version_is_not_served(stand: Stand) -> None:
     stand.expect_served("versioned", "3")
 
 
+def _to_be_extended(grow: Grow) -> Planting:
+    return Planting({"versioned": versions({"1": grow()})})
+
+
 @clause("reload.no-gap")
-@planting(_good)
+@planting(_to_be_extended)
 def test_no_request_fails_while_a_version_comes_in(stand: Stand) -> None:
     """Of the requests sent while versions 4 and 5 come in, none fails."""
     for version in ("4", "5"):
@@ -78,8 +87,12 @@ def test_no_request_fails_while_a_version_comes_in(stand: Stand) -> None:
         _expect_no_gap(stand, "versioned", frozenset(stand.models["versioned"].under(version).tokens.values()))
 
 
+def _to_be_updated(grow: Grow) -> Planting:
+    return Planting({"changing": grow()})
+
+
 @clause("reload.no-gap")
-@planting(_two_models)
+@planting(_to_be_updated)
 def test_no_request_fails_while_an_update_comes_in(stand: Stand) -> None:
     """Of the requests sent while a model is overwritten, none fails."""
     stand.expect_served("changing")
@@ -87,8 +100,12 @@ def test_no_request_fails_while_an_update_comes_in(stand: Stand) -> None:
     _expect_no_gap(stand, "changing", frozenset(stand.models["changing"].tokens.values()))
 
 
+def _to_be_superseded(grow: Grow) -> Planting:
+    return Planting({"versioned": versions({"1": grow()})})
+
+
 @clause("reload.never-back")
-@planting(_good)
+@planting(_to_be_superseded)
 def test_older_revision_never_comes_back(stand: Stand) -> None:
     """Once a process has served a new version, none of its later answers is from the one before."""
     stand.put("versioned", versions({"7": stand.grow()}))

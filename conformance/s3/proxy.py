@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -31,46 +32,52 @@ class RecordingProxy:
         self._ledger = ledger.open("a", encoding="utf-8", buffering=1)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Forward one request and note how it ended, also when either side broke off."""
+        """Forward one request, and note it before the server can see the end of the answer, or when it broke off."""
         begun = timing.now()
-        status, size = _BAD_GATEWAY, 0
+        status = _BAD_GATEWAY
         try:
-            async with request.app[_SESSION].request(
-                request.method,
-                URL(self._upstream + request.raw_path, encoded=True),
-                headers=[(name, value) for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP],
-                data=request.content if request.body_exists else None,
-                allow_redirects=False,
-                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-            ) as answer:
+            async with self._ask(request) as answer:
                 status = answer.status
                 response = web.StreamResponse(status=answer.status, reason=answer.reason)
                 for name, value in answer.headers.items():
                     if name.lower() not in _HOP_BY_HOP:
                         response.headers.add(name, value)
-                await response.prepare(request)
-                async for chunk in answer.content.iter_any():
+                chunks = answer.content.iter_any()
+                size, chunk = 0, await anext(chunks, b"")
+                while following := await anext(chunks, b""):
+                    if not response.prepared:
+                        await response.prepare(request)
                     await response.write(chunk)
-                    size += len(chunk)
-                await response.write_eof()
-                return response
-        except aiohttp.ClientConnectionError as error:
-            return web.Response(status=_BAD_GATEWAY, text=f"S3 endpoint {self._upstream}: {error}")
-        finally:
-            bucket, _, key = unquote(request.raw_path.partition("?")[0]).removeprefix("/").partition("/")
-            is_listing = request.method == "GET" and not key
-            self._ledger.write(
-                Entry(
-                    begun=begun,
-                    ended=timing.now(),
-                    method=request.method,
-                    bucket=bucket,
-                    key=key,
-                    prefix=request.query.get("prefix", "") if is_listing else None,
-                    status=status,
-                    size=size,
-                ).to_line()
-            )
+                    size, chunk = size + len(chunk), following
+        except BaseException as error:
+            self._note(request, begun, status, size=0)
+            if isinstance(error, aiohttp.ClientConnectionError):
+                return web.Response(status=_BAD_GATEWAY, text=f"S3 endpoint {self._upstream}: {error}")
+            raise
+        self._note(request, begun, status, size + len(chunk))
+        if not response.prepared:
+            await response.prepare(request)
+        if chunk:
+            await response.write(chunk)
+        await response.write_eof()
+        return response
+
+    def _ask(self, request: web.Request) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return request.app[_SESSION].request(
+            request.method,
+            URL(self._upstream + request.raw_path, encoded=True),
+            headers=[(name, value) for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP],
+            data=request.content if request.body_exists else None,
+            allow_redirects=False,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        )
+
+    def _note(self, request: web.Request, begun: float, status: int, size: int) -> None:
+        bucket, _, key = unquote(request.raw_path.partition("?")[0]).removeprefix("/").partition("/")
+        is_listing = request.method == "GET" and not key
+        prefix = request.query.get("prefix", "") if is_listing else None
+        entry = Entry(begun, timing.now(), request.method, bucket, key, prefix, status, size)
+        self._ledger.write(entry.to_line())
 
 
 _SESSION: web.AppKey[aiohttp.ClientSession] = web.AppKey("session", aiohttp.ClientSession)

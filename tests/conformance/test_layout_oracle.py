@@ -23,7 +23,7 @@ def test_latest_is_the_highest_number(predictor: str, folders: list[str], latest
     assert level.latest == latest
 
 
-@pytest.mark.parametrize("name", ["v2", "1.0", "+1", "1e3", "½", "\N{ARABIC-INDIC DIGIT ONE}", "2 ", "--1", ""])
+@pytest.mark.parametrize("name", ["v2", "1.0", "+1", "1e3", "½", "\N{ARABIC-INDIC DIGIT ONE}", "2 ", "--1"])
 def test_only_ascii_integers_are_versions(name: str) -> None:
     """Whatever else Python may take for a number is left aside."""
     level = read_level(["5/model.onnx", f"{name}/model.onnx"], "onnx")

@@ -3,7 +3,7 @@
 import pytest
 
 from conformance.catalogue import Catalogue, Clause, Level, Profile
-from conformance.outcomes import Outcome, TestResult, Verdict, judge, judge_clauses, judge_profile
+from conformance.outcomes import Outcome, ProfileResult, TestResult, Verdict, judge, judge_clauses
 
 
 def catalogue_of(*clauses: Clause) -> Catalogue:
@@ -24,10 +24,19 @@ GPU = clause("gpu.a", profile=Profile.GPU)
 ALL = catalogue_of(A, B, C, CACHE, GPU)
 
 
+def results_of(**outcomes: Outcome) -> list[TestResult]:
+    """Make one test result for each clause; `layouts_a` stands for layouts.a."""
+    return [TestResult(f"test {name}", name.replace("_", "."), outcome) for name, outcome in outcomes.items()]
+
+
 def outcomes_of(**outcomes: Outcome) -> dict[str, Outcome]:
-    """Judge clauses by the outcomes of one test each; `layouts_a` stands for layouts.a."""
-    tests = [TestResult(f"test {name}", name.replace("_", "."), outcome) for name, outcome in outcomes.items()]
-    return judge_clauses(ALL, tests)
+    """Judge clauses by the outcomes of one test each."""
+    return judge_clauses(ALL, results_of(**outcomes))
+
+
+def judged(*, strict: bool = False, **outcomes: Outcome) -> tuple[Verdict, dict[Profile, ProfileResult]]:
+    """Give the verdict on the outcomes of one test for each clause."""
+    return judge(ALL, results_of(**outcomes), outcomes_of(**outcomes), strict=strict)
 
 
 @pytest.mark.parametrize(
@@ -78,34 +87,40 @@ def test_untested_clause_stays_untested() -> None:
 )
 def test_must_clause_decides_the_verdict(outcome: Outcome, verdict: Verdict) -> None:
     """With everything else passed, the outcome of one MUST clause decides."""
-    judged, profiles = judge(ALL, outcomes_of(layouts_a=Outcome.PASS, layouts_b=outcome))
-    assert judged is verdict
+    given, profiles = judged(layouts_a=Outcome.PASS, layouts_b=outcome)
+    assert given is verdict
     named = [reason for reason in profiles[Profile.CORE].reasons if reason == f"layouts.b: {outcome}"]
     assert bool(named) is (verdict is not Verdict.CONFORMANT)
 
 
 def test_should_clause_binds_only_when_strict() -> None:
     """A failed SHOULD changes the verdict with --strict and not without."""
-    outcomes = outcomes_of(layouts_a=Outcome.PASS, layouts_b=Outcome.PASS, layouts_c=Outcome.FAIL)
-    assert judge(ALL, outcomes)[0] is Verdict.CONFORMANT
-    assert judge(ALL, outcomes, strict=True)[0] is Verdict.NOT_CONFORMANT
+    outcomes = {"layouts_a": Outcome.PASS, "layouts_b": Outcome.PASS, "layouts_c": Outcome.FAIL}
+    assert judged(**outcomes)[0] is Verdict.CONFORMANT
+    assert judged(**outcomes, strict=True)[0] is Verdict.NOT_CONFORMANT
 
 
 def test_undeclared_profile_is_absent() -> None:
     """A profile of which nothing is supported is absent, and does not lower the verdict."""
-    outcomes = outcomes_of(layouts_a=Outcome.PASS, cache_a=Outcome.NOT_SUPPORTED)
-    assert judge_profile(Profile.CACHE, ALL, outcomes).verdict is Verdict.ABSENT
-    assert judge(ALL, outcomes)[0] is Verdict.CONFORMANT
+    verdict, profiles = judged(layouts_a=Outcome.PASS, cache_a=Outcome.NOT_SUPPORTED)
+    assert profiles[Profile.CACHE].verdict is Verdict.ABSENT
+    assert verdict is Verdict.CONFORMANT
 
 
 def test_hardware_stands_beside_the_verdict() -> None:
     """A failed hardware clause is seen in its profile, not in the overall verdict."""
-    verdict, profiles = judge(ALL, outcomes_of(layouts_a=Outcome.PASS, gpu_a=Outcome.FAIL))
+    verdict, profiles = judged(layouts_a=Outcome.PASS, gpu_a=Outcome.FAIL)
     assert verdict is Verdict.CONFORMANT
     assert profiles[Profile.GPU].verdict is Verdict.NOT_CONFORMANT
 
 
 def test_nothing_passed_is_an_error() -> None:
-    """A run in which no clause passed says nothing good of anybody."""
-    assert judge(ALL, outcomes_of(layouts_a=Outcome.NOT_SUPPORTED))[0] is Verdict.ERROR
-    assert judge(ALL, outcomes_of())[0] is Verdict.ERROR
+    """A run in which no test passed says nothing good of anybody."""
+    assert judged(layouts_a=Outcome.NOT_SUPPORTED)[0] is Verdict.ERROR
+    assert judged()[0] is Verdict.ERROR
+
+
+def test_partly_run_clause_leaves_the_verdict_partial() -> None:
+    """When every clause has tests that were left out, those that passed make the run partial, and no error."""
+    tests = results_of(layouts_a=Outcome.PASS) + results_of(layouts_a=Outcome.DESELECTED)
+    assert judge(ALL, tests, judge_clauses(ALL, tests))[0] is Verdict.PARTIAL

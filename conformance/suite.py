@@ -1,0 +1,276 @@
+"""One run as pytest sees it: what happens before, during and after the tests, and what becomes of their reports."""
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+import secrets
+import shlex
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from conformance import selection, timing
+from conformance.catalogue import Catalogue, load_catalogue
+from conformance.deployment import ServerDiedError
+from conformance.forest import Forest, Forests
+from conformance.implementation import load_implementation
+from conformance.lab import Lab
+from conformance.outcomes import EXIT_STATUS, Outcome, TestResult, Verdict
+from conformance.problems import SuiteError
+from conformance.results import results_document, write_results
+from conformance.run import Run
+from conformance.smoke import check_smoke
+from conformance.stand import Stand
+from conformance.terminal import write_summary
+from conformance.violations import ViolationError, explain
+
+_NOT_SUPPORTED = pytest.StashKey[str]()
+
+
+class Suite:
+    """One run: it prepares the server's world, calls the tests, and turns their reports into results."""
+
+    def __init__(self, config: pytest.Config, file: Path) -> None:
+        self.config = config
+        self.file = file
+        self.catalogue: Catalogue = load_catalogue()
+        self.chosen: Sequence[str] = config.getoption("--clause")
+        selection.check_chosen_clauses(self.chosen, self.catalogue)
+        self.strict = bool(config.getini("strict"))
+        self.full_matrix: bool = config.getoption("--matrix") == "full"
+        seed = config.getoption("--seed")
+        self.run = Run(
+            load_implementation(file),
+            patience=config.getoption("--patience"),
+            seed=secrets.randbelow(2**32) if seed is None else seed,
+            s3_endpoint=config.getoption("--s3"),
+            keep=config.getoption("--keep"),
+        )
+        self.forests = Forests(self.run)
+        self.started = dt.datetime.now(dt.UTC)
+        self.begun = timing.now()
+        self.results: list[TestResult] = []
+        self.errors: list[str] = []
+        self.document: dict[str, Any] | None = None
+
+    # --- before the tests ---
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what is judged, and how to repeat it."""
+        identity = self.run.implementation.implementation
+        pace = self.run.pace.intervals
+        return [
+            f"servecheck: {identity.name} {identity.version} ({self.file}), catalogue {self.catalogue.version}",
+            f"seed {self.run.seed}, reload interval {pace.reload:g} s, S3 endpoint {self.run.s3_endpoint}",
+            *([f"everything is kept in {self.run.folder}"] if self.config.getoption("--keep") else []),
+        ]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Check the clause of every test and leave those that are not asked for."""
+        kept: list[pytest.Item] = []
+        deselected: list[pytest.Item] = []
+        try:
+            for item in items:
+                clause = selection.clause_of(item, self.catalogue)
+                if not selection.is_about(item, clause) or not selection.is_in_matrix(item, full=self.full_matrix):
+                    continue
+                (kept if selection.is_chosen(clause, self.chosen) else deselected).append(item)
+                if missing := selection.missing_for(item, clause, self.run.implementation):
+                    item.stash[_NOT_SUPPORTED] = f"not declared: {', '.join(missing)}"
+        except SuiteError as error:
+            self.errors.append(str(error))
+            session.shouldfail = str(error)
+            items.clear()
+            return
+        items[:] = selection.by_ground(kept)
+        if deselected:
+            self.config.hook.pytest_deselected(items=deselected)
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Note the tests that the caller did not want."""
+        self._note_items(items, Outcome.DESELECTED, "not asked for")
+
+    def _note_items(self, items: Sequence[pytest.Item], outcome: Outcome, message: str) -> None:
+        for item in items:
+            clause = selection.clause_of(item, self.catalogue)
+            self.results.append(TestResult(item.nodeid, clause.id, outcome, message=message))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Announce all plantings, so that a forest is complete when it is published."""
+        for item in session.items:
+            ground, mark = selection.ground_of(item), selection.planting_of(item)
+            if ground is not None and mark is not None and _NOT_SUPPORTED not in item.stash:
+                self.forests.expect(ground, mark)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Open the S3 endpoint and see the server work once; without that no test runs."""
+        if session.config.option.collectonly or self.errors or session.testsfailed:
+            return None
+        try:
+            self.run.open()
+            check_smoke(self.run)
+        except SuiteError as error:
+            self.errors.append(str(error))
+            self._note_items(session.items, Outcome.ERROR, "no test was run")
+            return True
+        return None
+
+    # --- the tests ---
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Leave out what the implementation does not declare."""
+        if (reason := item.stash.get(_NOT_SUPPORTED, None)) is not None:
+            pytest.skip(reason)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Call a test that has a stand; where the shared server dies, call it once more on a server of its own."""
+        ground, mark = selection.ground_of(pyfuncitem), selection.planting_of(pyfuncitem)
+        if ground is None or mark is None:
+            return self._call_in_lab(pyfuncitem)
+        try:
+            try:
+                self._call(pyfuncitem, self.forests.shared(ground))
+            except ServerDiedError as death:
+                self.forests.died(ground, death)
+                self._call_alone(pyfuncitem, self.forests.alone(ground, mark.plant))
+        finally:
+            self.forests.finished(ground, mark.plant)
+        return True
+
+    def _call_alone(self, item: pytest.Function, forest: Forest) -> None:
+        try:
+            forest.start()
+            self._call(item, forest)
+        except ServerDiedError as death:
+            self.forests.attribute(forest.ground)
+            evidence = self._stand(item, forest).evidence()
+            raise ViolationError("the server lives on and answers", f"{death}, twice", evidence) from death
+        finally:
+            forest.close()
+
+    def _call(self, item: pytest.Function, forest: Forest) -> None:
+        stand = self._stand(item, forest)
+        arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
+        try:
+            item.obj(**arguments | {"stand": stand})
+        except ViolationError as violation:
+            violation.evidence = violation.evidence or stand.evidence()
+            raise
+
+    def _call_in_lab(self, item: pytest.Function) -> bool | None:
+        lab = item.funcargs.get("lab")
+        if not isinstance(lab, Lab):
+            return None
+        try:
+            item.obj(**{name: item.funcargs[name] for name in inspect.signature(item.obj).parameters})
+        except ViolationError as violation:
+            violation.evidence = violation.evidence or lab.evidence()
+            raise
+        return True
+
+    def _stand(self, item: pytest.Function, forest: Forest) -> Stand:
+        mark = selection.planting_of(item)
+        assert mark is not None
+        return Stand(forest, mark.plant, selection.clause_of(item, self.catalogue))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Turn what happened into an outcome of the suite, and an error into words."""
+        report = yield
+        error = call.excinfo.value if call.excinfo is not None else None
+        clause = selection.clause_of(item, self.catalogue)
+        message = ""
+        if error is None:
+            outcome = Outcome.PASS
+        elif isinstance(error, ViolationError):
+            outcome = Outcome.FAIL
+            message = explain(clause, error, self._reproduce(item))
+            report.longrepr = message
+        elif isinstance(error, pytest.skip.Exception):
+            message = item.stash.get(_NOT_SUPPORTED, str(error))
+            outcome = Outcome.NOT_SUPPORTED if _NOT_SUPPORTED in item.stash else Outcome.SKIPPED
+        else:
+            outcome = Outcome.ERROR
+            message = str(error) if isinstance(error, SuiteError | ServerDiedError) else report.longreprtext
+            report.longrepr = message
+        report.user_properties += [("clause", clause.id), ("outcome", outcome), ("message", message)]
+        return report
+
+    def _reproduce(self, item: pytest.Item) -> str:
+        words = ["nox", "-s", "conformance", "--", "--implementation", str(self.file), "--seed", str(self.run.seed)]
+        return shlex.join([*words, item.nodeid])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect the outcome of a test: of its call, or of the phase in which it ended before or after."""
+        properties = {name: str(value) for name, value in report.user_properties}
+        if report.when == "call" or properties["outcome"] != str(Outcome.PASS):
+            self.results.append(
+                TestResult(
+                    report.nodeid, properties["clause"], Outcome(properties["outcome"]), round(report.duration, 3),
+                    properties["message"],
+                )
+            )  # fmt: skip
+
+    # --- after the tests ---
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """End all servers, write the results, and let pytest exit with the status of the verdict."""
+        self.errors += self.forests.unattributed_deaths()
+        self.forests.close()
+        self.run.close()
+        if session.config.option.collectonly:
+            return
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            self.errors.append("the run was interrupted")
+        elif exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+            self.errors.append("the suite itself failed")
+        seen = {result.id for result in self.results}
+        left_out = [item for item in session.items if item.nodeid not in seen]
+        self._note_items(left_out, Outcome.DESELECTED, "the run was stopped before")
+        self.document = results_document(
+            catalogue=self.catalogue,
+            implementation=self.run.implementation,
+            tests=self.results,
+            errors=self.errors,
+            run={
+                "started": self.started.isoformat(timespec="seconds"),
+                "seconds": round(timing.now() - self.begun, 1),
+                "s3": self.run.s3_endpoint,
+                "seed": self.run.seed,
+                "interval": self.run.pace.intervals.reload,
+                "patience": self.run.pace.patience,
+                "strict": self.strict,
+                "clauses": list(self.chosen),
+            },
+            strict=self.strict,
+            without_tests=self._without_tests(),
+        )
+        session.exitstatus = EXIT_STATUS[Verdict(self.document["verdict"])]
+
+    def _without_tests(self) -> dict[str, Outcome]:
+        implementation = self.run.implementation
+        known = {
+            clause.id: Outcome.NOT_SUPPORTED for clause in self.catalogue.values() if implementation.missing_for(clause)
+        }
+        here = Path(__file__).parent
+        if any(Path(argument).resolve() != here for argument in self.config.args):
+            # Only some of the tests were looked at, so that nothing can be said about the clauses of the others.
+            return dict.fromkeys(self.catalogue, Outcome.DESELECTED) | known
+        return known
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Print the summary and say where the results are."""
+        if self.document is not None:
+            write_summary(terminalreporter, self.document)
+            file = write_results(self.document, self.config.getoption("--report-dir"))
+            terminalreporter.write_line(f"results: {file}")

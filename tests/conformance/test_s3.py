@@ -1,0 +1,82 @@
+"""The S3 endpoint of a run and the recording proxy in front of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from conformance.problems import HarnessError
+from conformance.s3.endpoint import S3, open_s3
+
+PATIENCE = 60.0
+ODD_KEYS = ["a//b", "m/1/", "with space/é½", "d/./e", "p/../q", "100%/+&=?#"]
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """Open the endpoint that the suite starts itself."""
+    with open_s3("moto", tmp_path_factory.mktemp("s3"), PATIENCE) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def server_client(s3: S3) -> Iterator[object]:
+    """Connect to S3 as a server does, through the proxy."""
+    env = s3.server_env
+    client = boto3.client(
+        "s3",
+        endpoint_url=env["AWS_ENDPOINT_URL"],
+        region_name=env["AWS_REGION"],
+        aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+    )
+    yield client
+    client.close()
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_odd_keys_pass_the_proxy_unchanged(s3: S3, server_client: object, key: str) -> None:
+    """A key with slashes, dots, spaces or escapes in it is read through the proxy as it was written past it."""
+    s3.client.put_object(Bucket=s3.bucket, Key=key, Body=key.encode())
+    answer = server_client.get_object(Bucket=s3.bucket, Key=key)  # type: ignore[attr-defined]
+    assert answer["Body"].read() == key.encode()
+    entry = s3.ledger()[-1]
+    assert (entry.method, entry.bucket, entry.key, entry.status) == ("GET", s3.bucket, key, 200)
+    assert entry.size == len(key.encode())
+
+
+def test_ledger_tells_listings_by_their_prefix(s3: S3, server_client: object) -> None:
+    """A listing is in the ledger with its prefix, and any other request without one."""
+    server_client.list_objects_v2(Bucket=s3.bucket, Prefix="some where/")  # type: ignore[attr-defined]
+    listing = s3.ledger()[-1]
+    assert (listing.prefix, listing.key) == ("some where/", "")
+    assert listing.begun <= listing.ended
+    s3.client.put_object(Bucket=s3.bucket, Key="headed", Body=b"12345")
+    server_client.head_object(Bucket=s3.bucket, Key="headed")  # type: ignore[attr-defined]
+    assert (s3.ledger()[-1].method, s3.ledger()[-1].prefix) == ("HEAD", None)
+
+
+def test_what_the_suite_publishes_is_not_in_the_ledger(s3: S3) -> None:
+    """The ledger holds what servers did: the suite writes past the proxy."""
+    before = len(s3.ledger())
+    s3.client.put_object(Bucket=s3.bucket, Key="published", Body=b"1")
+    assert len(s3.ledger()) == before
+
+
+def test_errors_pass_the_proxy(s3: S3, server_client: object) -> None:
+    """What S3 refuses is refused through the proxy in the same way, and noted."""
+    with pytest.raises(server_client.exceptions.NoSuchKey):  # type: ignore[attr-defined]
+        server_client.get_object(Bucket=s3.bucket, Key="nowhere")  # type: ignore[attr-defined]
+    assert s3.ledger()[-1].status == 404
+
+
+def test_endpoint_that_nobody_listens_on_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that cannot be reached is named."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    with (
+        pytest.raises(HarnessError, match=r"S3 endpoint http://127\.0\.0\.1:9 cannot be used"),
+        open_s3("http://127.0.0.1:9", tmp_path, PATIENCE),
+    ):
+        pass
