@@ -60,12 +60,12 @@ class Inventory:
 
     def remove(self, name: str) -> None:
         """Forget a model of which nothing is listed any more."""
-        with self.changed:
-            held = self._models.pop(name, None)
-            if held is None:
-                return
+        held = self._models[name]
+        with held.busy, self.changed:  # not while a version of it is being downloaded, which would be left over
+            del self._models[name]
             self._dirty = True
             self._discard(itertools.chain.from_iterable(entry.revisions for entry in held.entries.values()))
+            held.entries = {}
         log.event("model_removed", model=name)
 
     def publish(self) -> None:
@@ -94,19 +94,13 @@ class Inventory:
 
         Raises UnknownModelError, or UnavailableError if the source does not give it.
         """
-        leased = self._lease(name, label, holder)
-        if leased:
-            return leased
         held = self._models.get(name)
-        if held is not None:
+        leased = self._lease(held, label, holder)
+        if not leased and held is not None:
             with held.busy:
-                leased = self._lease(name, label, holder)
-                if leased:
-                    return leased
-                self._download(held, label)
-            self.publish()
-            leased = self._lease(name, label, holder)
+                leased = self._lease(held, label, holder) or self._download(held, label, holder)
         if not leased:
+            self.publish()  # the caller follows what is there instead
             raise UnknownModelError(f"model '{name}' has no version '{label}' any more")
         return leased
 
@@ -238,29 +232,30 @@ class Inventory:
         good = next((pair for pair in older if pair[1].proven), None)
         return Entry(version, stamp, [(stamp, revision), *([good] if good else older[:1])])
 
-    def _download(self, held: Held, label: str) -> None:
+    def _download(self, held: Held, label: str, holder: str) -> list[Candidate]:
+        """Bring a version to disk and lease it; return nothing if it is gone."""
         try:
             for _ in range(_ATTEMPTS):
                 entry = held.entries.get(label)
-                if entry is None:
-                    return
+                if entry is None or self._models.get(held.name) is not held:
+                    return []
                 try:
                     revision = self._store.add(held.source, entry.version)
                 except ContentChangedError:
                     self._settle(held, held.source.listing(held.root))
                     continue
+                log.event("downloaded", model=held.name, version=label, revision=revision.id)
                 with self.changed:
                     entry.revisions = [(entry.stamp, revision)]
-                log.event("downloaded", model=held.name, version=label, revision=revision.id)
-                return
+                    # At once, before an eviction run can take it for unused.
+                    return self._lease(held, label, holder)
         except (SourceError, OSError) as error:
             log.failure("download_failed", model=held.name, version=label, reason=str(error))
             raise UnavailableError(f"model '{held.name}' version '{label}' cannot be downloaded now") from error
         raise UnavailableError(f"model '{held.name}' version '{label}' is being overwritten all the time")
 
-    def _lease(self, name: str, label: str, holder: str) -> list[Candidate]:
+    def _lease(self, held: Held | None, label: str, holder: str) -> list[Candidate]:
         with self.changed:
-            held = self._models.get(name)
             entry = held.entries.get(label) if held else None
             if entry is None:
                 return []

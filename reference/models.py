@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from threading import Event
+from threading import Condition, Event
 from typing import Any
 
 from reference import log, metrics
@@ -10,6 +10,9 @@ from reference.catalog import LATEST, Catalog, Model, unknown_model
 from reference.errors import LoadError, UnavailableError, UnknownModelError
 from reference.link import Link
 from reference.resident import Candidate, Resident, Slot, Supply
+
+_NEXT_CATALOG = 10.0
+"""Seconds to wait for a catalog that the keeper is known to have; it comes as soon as the keeper publishes."""
 
 
 class Models:
@@ -28,6 +31,8 @@ class Models:
         self._link = link
         self._single = single
         self._preload = preload
+        self._news = Condition()
+        self._generation = 0
         self._models: dict[str | None, Model] = {}
         self._applied: Mapping[str, Mapping[str, int]] = {}
 
@@ -43,7 +48,7 @@ class Models:
         except (KeyError, TypeError):
             model, slot = self._find(name, version)
         if slot.resident is None and (version is None or version == LATEST):
-            return self._highest_that_loads(model)
+            return self._latest(name)
         return slot.get()
 
     def slots(self) -> list[Slot]:
@@ -69,6 +74,9 @@ class Models:
             if self._applied.get(name) != versions:
                 stale.append(self._arrange(name, versions))
         self._applied = catalog.models
+        with self._news:
+            self._generation = catalog.generation
+            self._news.notify_all()
         self.followed.set()
         return [(model, slots) for model, slots in stale if slots]
 
@@ -118,14 +126,30 @@ class Models:
             raise unknown_model(name, [str(known) for known in self._models])
         return model, model.find(version)
 
+    def _latest(self, name: str | None) -> Resident:
+        """Return the highest version that loads.
+
+        When the keeper does not have a version any more, it knows more than the catalog that is followed here. What is
+        highest now is in the next one: the next highest of this one may never have been the latest.
+        """
+        while True:
+            generation = self._generation
+            model, _ = self._find(name, None)
+            try:
+                return self._highest_that_loads(model)
+            except UnknownModelError:
+                with self._news:
+                    if not self._news.wait_for(lambda: self._generation != generation, _NEXT_CATALOG):  # noqa: B023 - called at once
+                        raise
+
     def _highest_that_loads(self, model: Model) -> Resident:
-        first: Exception | None = None
+        first: LoadError | None = None
         for slot in model.descending:
             if first is None and slot is not model.latest and not slot.servable:
                 continue
             try:
                 resident = slot.get()
-            except (LoadError, UnknownModelError) as error:
+            except LoadError as error:
                 first = first or error
                 continue
             if first is not None:

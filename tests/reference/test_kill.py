@@ -30,7 +30,7 @@ INTERVAL = 0.05
 
 def _model() -> Tree:
     # Several files, so that a kill can fall between two of them, and large enough that it falls into one.
-    return python_model(files=[f"part-{number}.bin" for number in range(4)], size=4 << 20)
+    return python_model(files=[f"part-{number}.bin" for number in range(4)], size=1 << 20)
 
 
 _PREDICTOR = (  # the files are binary after their first line

@@ -33,6 +33,8 @@ class FakeLink:
         self.bad: set[str] = set()
         self.loads: list[str] = []
         self.gate: threading.Event | None = None
+        self.missed = threading.Event()
+        """Something was asked for that is not offered any more."""
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Answer as the keeper would."""
@@ -41,6 +43,7 @@ class FakeLink:
             return None
         found = self.offers.get(arguments[:2])
         if found is None:
+            self.missed.set()
             raise UnknownModelError("gone")
         return list(found)
 
@@ -192,6 +195,22 @@ def test_falls_back_to_the_next_version(models: Models, link: FakeLink) -> None:
     link.offer("2", 3)
     publish(models, link, 2)
     assert served(models) == "3"
+
+
+def test_latest_is_never_a_version_that_was_not(models: Models, link: FakeLink) -> None:
+    """When the highest version is gone, latest is what the next catalog says, not the next highest of an old one."""
+    link.offer("1", 1)
+    link.offer("2", 2)
+    publish(models, link, 1)
+    del link.offers["m", "2"]
+    link.offer("3", 3)
+    found: list[str] = []
+    asking = threading.Thread(target=lambda: found.append(served(models)))
+    asking.start()
+    link.missed.wait()
+    publish(models, link, 2)
+    asking.join()
+    assert found == ["3"]
 
 
 def test_one_load_for_many_requests(models: Models, link: FakeLink) -> None:
