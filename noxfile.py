@@ -48,7 +48,7 @@ def conformance(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Test the project itself."""
     sync(session, *JUDGE, *REFERENCE, "--group", "frameworks")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *session.posargs, env={"SERVECHECK_TENSORFLOW": "1"})
 
 
 @nox.session(default=False)

@@ -7,7 +7,7 @@ import pytest
 from conformance.catalogue import load_catalogue
 from conformance.implementation import load_implementation
 from conformance.problems import InvalidInputError
-from tests.conformance.suite_runs import ROOT
+from tests.conformance.suite_runs import ROOT, write_implementation
 
 REFERENCE = ROOT / "conformance" / "implementations" / "reference.toml"
 
@@ -46,11 +46,13 @@ def test_reference_is_described() -> None:
     assert load_implementation(REFERENCE).can_be_accelerated
 
 
-def test_undeclared_needs_of_a_clause_are_named() -> None:
+def test_undeclared_needs_of_a_clause_are_named(tmp_path: Path) -> None:
     """A clause is supported when a predictor and a source of it and all of its features are declared."""
-    implementation = load_implementation(REFERENCE)
+    implementation = load_implementation(write_implementation(tmp_path, ["serve", "{project}", "{port}"]))
     catalogue = load_catalogue()
-    assert implementation.missing_for(catalogue["layouts.onnx"]) == []
+    assert implementation.missing_for(catalogue["layouts.versioned"]) == []
+    assert implementation.missing_for(catalogue["layouts.onnx"]) == ["predictor onnx"]
+    assert implementation.missing_for(catalogue["layouts.source-s3"]) == ["source s3"]
     assert implementation.missing_for(catalogue["layouts.inferentia"])[0] == "feature inferentia"
     assert implementation.missing_for(catalogue["layouts.versioned"], predictor="tensorflow") == [
         "predictor tensorflow"
