@@ -18,7 +18,7 @@ from fixtures.targets.directory import DirectoryTarget
 from fixtures.targets.s3 import S3Target
 from fixtures.targets.target import Target
 from tests.reference import kinds
-from tests.reference.harness import ALLOWANCE, Server, await_, free_port, serving, write_project
+from tests.reference.harness import ALLOWANCE, Server, await_, free_port, leash, serving, write_project
 from tests.reference.kinds import Kind
 
 if TYPE_CHECKING:
@@ -52,7 +52,13 @@ def s3() -> Iterator[S3]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=leash,  # noqa: PLW1509 - one system call, safe beside threads
+    )
     try:
 
         def listens() -> None:

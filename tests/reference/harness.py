@@ -1,6 +1,7 @@
 """The running server and what it needs, for black-box tests."""
 
 import contextlib
+import ctypes
 import http.client
 import json
 import os
@@ -17,8 +18,16 @@ from urllib.parse import urlencode
 
 ROOT = Path(__file__).parents[2]
 
+_LIBC = ctypes.CDLL(None)  # looked up here, because little is allowed between fork and exec
+_PR_SET_PDEATHSIG = 1
+
 ALLOWANCE = 30.0
 """Seconds that starting, loading and downloading may take on a busy machine, beside the intervals of the server."""
+
+
+def leash() -> None:
+    """Let a child process end with this one, however that ends; for Popen's `preexec_fn`."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_port() -> int:
@@ -62,6 +71,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=leash,  # noqa: PLW1509 - one system call, safe beside threads
             )
 
     def request(
