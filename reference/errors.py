@@ -33,5 +33,9 @@ class UnavailableError(RuntimeError):
     """Nothing can be said yet: before the first complete scan, or the source is away (503)."""
 
 
+class MovedError(UnavailableError):
+    """The source has moved on since the catalog that was followed; the next one says what there is."""
+
+
 class LinkError(UnavailableError):
     """The keeper's process cannot be reached."""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from reference import log, metrics
 from reference.catalog import Catalog
-from reference.errors import ContentChangedError, RefusedError, SourceError, UnavailableError, UnknownModelError
+from reference.errors import ContentChangedError, MovedError, RefusedError, SourceError, UnavailableError
 from reference.holding import Entry, Held
 from reference.layout import Layout, Version, analyse
 from reference.resident import Candidate
@@ -92,7 +92,7 @@ class Inventory:
     def open(self, name: str, label: str, holder: str) -> list[Candidate]:
         """Lease what may be loaded for one version, newest first, after downloading it if it is not on disk.
 
-        Raises UnknownModelError, or UnavailableError if the source does not give it.
+        Raises MovedError if it is not what was published any more, UnavailableError if the source does not give it.
         """
         held = self._models.get(name)
         leased = self._lease(held, label, holder)
@@ -101,7 +101,7 @@ class Inventory:
                 leased = self._lease(held, label, holder) or self._download(held, label, holder)
         if not leased:
             self.publish()  # the caller follows what is there instead
-            raise UnknownModelError(f"model '{name}' has no version '{label}' any more")
+            raise MovedError(f"model '{name}' version '{label}' is not there any more as it was listed")
         return leased
 
     def report(self, name: str, label: str, revision: int, failure: str | None) -> None:
@@ -233,11 +233,12 @@ class Inventory:
         return Entry(version, stamp, [(stamp, revision), *([good] if good else older[:1])])
 
     def _download(self, held: Held, label: str, holder: str) -> list[Candidate]:
-        """Bring a version to disk and lease it; return nothing if it is gone."""
+        """Bring a version to disk and lease it; return nothing if it is not what was published any more."""
         try:
+            entry = held.entries.get(label)
             for _ in range(_ATTEMPTS):
-                entry = held.entries.get(label)
-                if entry is None or self._models.get(held.name) is not held:
+                # With other content of this version, or without it, another one may be the latest by now.
+                if entry is None or held.entries.get(label) is not entry or self._models.get(held.name) is not held:
                     return []
                 try:
                     revision = self._store.add(held.source, entry.version)

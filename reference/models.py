@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from threading import Condition, Event
 from typing import Any
 
 from reference import log, metrics
 from reference.catalog import LATEST, Catalog, Model, unknown_model
-from reference.errors import LoadError, UnavailableError, UnknownModelError
+from reference.errors import LoadError, MovedError, UnavailableError
 from reference.link import Link
 from reference.resident import Candidate, Resident, Slot, Supply
 
@@ -43,13 +44,10 @@ class Models:
         UnavailableError.
         """
         try:
-            model = self._models[self._single or name]
-            slot = model.slots[version]
+            slot = self._models[self._single or name].slots[version]
         except (KeyError, TypeError):
-            model, slot = self._find(name, version)
-        if slot.resident is None and (version is None or version == LATEST):
-            return self._latest(name)
-        return slot.get()
+            return self._load(name, version)
+        return self._load(name, version) if slot.resident is None else slot.get()
 
     def slots(self) -> list[Slot]:
         """Return the slots of all models."""
@@ -85,7 +83,7 @@ class Models:
         for slot in slots:
             try:
                 slot.refresh()
-            except (UnknownModelError, UnavailableError) as error:
+            except UnavailableError as error:
                 log.failure("refresh_failed", model=slot.name, version=slot.label, reason=str(error))
         model.point_latest(model.best())
 
@@ -126,27 +124,30 @@ class Models:
             raise unknown_model(name, [str(known) for known in self._models])
         return model, model.find(version)
 
-    def _latest(self, name: str | None) -> Resident:
-        """Return the highest version that loads.
+    def _load(self, name: str | None, version: object) -> Resident:
+        """Find a version and load it if need be.
 
-        When the keeper does not have a version any more, it knows more than the catalog that is followed here. What is
-        highest now is in the next one: the next highest of this one may never have been the latest.
+        When the source has moved on since the catalog that is followed here, all is looked up again in the next one:
+        neither this version nor the next highest of this catalog need ever have been the latest as they are now.
         """
         while True:
             generation = self._generation
-            model, _ = self._find(name, None)
+            model, slot = self._find(name, version)
             try:
-                return self._highest_that_loads(model)
-            except UnknownModelError:
+                if slot.resident is None and version in (None, LATEST):
+                    return self._highest_that_loads(model)
+                return slot.get()
+            except MovedError:
                 with self._news:
-                    if not self._news.wait_for(lambda: self._generation != generation, _NEXT_CATALOG):  # noqa: B023 - called at once
+                    if not self._news.wait_for(partial(self._is_news, generation), _NEXT_CATALOG):
                         raise
+
+    def _is_news(self, generation: int) -> bool:
+        return self._generation != generation
 
     def _highest_that_loads(self, model: Model) -> Resident:
         first: LoadError | None = None
-        for slot in model.descending:
-            if first is None and slot is not model.latest and not slot.servable:
-                continue
+        for slot in model.descending[model.descending.index(model.latest) :]:
             try:
                 resident = slot.get()
             except LoadError as error:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from reference.catalog import Catalog
-from reference.errors import LoadError, UnavailableError, UnknownModelError
+from reference.errors import LoadError, MovedError, UnavailableError, UnknownModelError
 from reference.eviction import least_recently_used
 from reference.link import Link
 from reference.models import Models
@@ -44,7 +44,7 @@ class FakeLink:
         found = self.offers.get(arguments[:2])
         if found is None:
             self.missed.set()
-            raise UnknownModelError("gone")
+            raise MovedError("gone")
         return list(found)
 
     def load(self, _: str, path: str) -> Content:
