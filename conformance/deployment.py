@@ -65,16 +65,14 @@ class Deployment:
         self.history = History()
         self._implementation = implementation
         self._env = env
-        self._http = urllib3.PoolManager(
-            retries=False, timeout=urllib3.Timeout(connect=pace.answer, read=pace.answer), maxsize=8
-        )
+        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=pace.answer, read=pace.answer))
         self._process: LeashedProcess | None = None
-        self.journal_folder = folder / "project-journals"
+        self.journal_folder = folder / "journals"
         self.ready_at = 0.0
 
     def spawn(self) -> None:
         """Write the project and start the command; raises `CommandMissingError`."""
-        write_project(self.api, self.folder / "project")
+        write_project(self.api, self.folder / "project", self.journal_folder)
         port = _free_port()
         self._url = f"http://127.0.0.1:{port}"
         places = {
@@ -132,7 +130,10 @@ class Deployment:
         """
         begun = timing.now()
         try:
-            response = self._http.request(method, self._url + path, headers=headers, json=payload)
+            # A connection for each request: one kept open may be closed by the server just as the next request leaves,
+            # and would lead to the same one of several processes.
+            sent = {**(headers or {}), "Connection": "close"}
+            response = self._http.request(method, self._url + path, headers=sent, json=payload)
         except urllib3.exceptions.HTTPError as error:
             # The process may take a moment to end after its socket has gone.
             status = timing.poll(lambda: self.process.status, until=timing.now() + 1)
@@ -177,9 +178,9 @@ class Deployment:
             self._process.kill()
         self._http.clear()
 
-    def last_log_lines(self) -> list[str]:
-        """Give the end of what the server printed."""
-        return self._process.last_log_lines() if self._process is not None else []
+    def last_log_lines(self, count: int | None = 15) -> list[str]:
+        """Give the end of what the server printed, or with None all of it."""
+        return self._process.last_log_lines(count) if self._process is not None else []
 
 
 def _free_port() -> int:

@@ -1,8 +1,8 @@
 """Forests: the trees of many tests, published together and served by one server.
 
-Starting a server costs seconds and a model costs nothing, so tests that need nothing of their own share a server. A
-server that dies on the common forest is a suspect: each test then gets a server for its own trees alone, and the ones
-on which that dies again have found the reason.
+Starting a server costs seconds and a model costs nothing, so tests that need nothing of their own share a server. What
+goes wrong there may be the work of another test's trees: the test is then repeated on a server for its own trees alone,
+and only what goes wrong again is held against the server.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from conformance.marks import Naming, Plant, Planting, PlantingMark
 from conformance.project import Api
 from conformance.run import Run
 from fixtures.models import onnx_model, python_model, saved_model
+from fixtures.targets import TargetError
 from fixtures.trees import Tree
 
 # Forests that are started while an earlier one is judged.
@@ -85,12 +86,12 @@ class Forest:
         self.run = run
         self._target = run.target(ground.setting.source, secrets.token_hex(6))
         self._tags = {plant: f"{number:03x}" for number, plant in enumerate(plants)}
-        self.plantings: dict[Plant, Planting] = {
-            plant: plant(
-                Grower(ground.setting.predictor, Random(f"{run.seed} {plant.__module__}.{plant.__qualname__}"))
-            )
+        # The same for the same seed, and each planting goes on with its own for as long as the forest stands.
+        self._growers = {
+            plant: Grower(ground.setting.predictor, Random(f"{run.seed} {plant.__module__}.{plant.__qualname__}"))
             for plant in plants
         }
+        self.plantings: dict[Plant, Planting] = {plant: plant(grow) for plant, grow in self._growers.items()}
         # What is published now, by planting and model; what was published at any time, by token.
         self._models = {plant: dict(planting.models) for plant, planting in self.plantings.items()}
         self._owners: dict[str, str] = {}
@@ -104,6 +105,10 @@ class Forest:
     def stray_key(self, plant: Plant, key: str) -> str:
         """Give the key of a stray: at the root of models.dir, else beside the models, which have a tag in front."""
         return key if self.ground.naming == "dir" else self.published_name(plant, key)
+
+    def grow(self, plant: Plant) -> Tree:
+        """Make one more model for a planting, with tokens that no other has."""
+        return self._growers[plant]()
 
     def models(self, plant: Plant) -> Mapping[str, Tree]:
         """Give the models of a planting as they are published now."""
@@ -150,7 +155,8 @@ class Forest:
                 strays = Tree({self.stray_key(plant, key): file for key, file in planting.strays.items()})
                 self._target.write(strays)
                 self._own("the strays", strays)
-        self._deployment = self.run.deployment(self._api())
+        keys = sum(len(tree) for planting in self.plantings.values() for tree in planting.models.values())
+        self._deployment = self.run.deployment(self._api(), keys=keys)
         self._deployment.spawn()
         self._deployment.await_ready()
         self.changed_at = self._deployment.ready_at
@@ -180,10 +186,13 @@ class Forest:
         return {"models": {"paths": [{"name": name, key: url} for name, url in urls.items()]}}
 
     def close(self) -> None:
-        """End the server and delete what was published."""
+        """End the server and, unless the run keeps its trees, delete what was published."""
         if self._deployment is not None:
             self._deployment.close()
-        self._target.clear()
+        if not self.run.keep:
+            # Nothing else uses this place, so that what an endpoint refuses to delete does no harm.
+            with contextlib.suppress(TargetError):
+                self._target.clear()
 
 
 class Forests:
@@ -195,6 +204,7 @@ class Forests:
         self._started: dict[Ground, tuple[Forest, Future[Deployment]]] = {}
         self._pool = ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="forest")
         self._deaths: dict[Ground, str] = {}
+        self._suspicions: dict[Ground, str] = {}
         self._attributed: set[Ground] = set()
 
     def expect(self, ground: Ground, mark: PlantingMark) -> None:
@@ -227,9 +237,14 @@ class Forests:
     def died(self, ground: Ground, death: ServerDiedError) -> None:
         """Note that the shared server of a ground died during a test."""
         self._deaths.setdefault(ground, str(death))
+        self._suspicions.setdefault(ground, str(death))
+
+    def suspect(self, ground: Ground, what: str) -> None:
+        """Note that a test went wrong on the shared server, which says little: some other tree may be the reason."""
+        self._suspicions.setdefault(ground, what)
 
     def attribute(self, ground: Ground) -> None:
-        """Note that a test of this ground brought a server down alone, which explains the death of the shared one."""
+        """Note that a test of this ground went wrong on a server of its own, which explains what the shared one did."""
         self._attributed.add(ground)
 
     def finished(self, ground: Ground, plant: Plant) -> None:
@@ -241,9 +256,9 @@ class Forests:
             deployment.exception()
             forest.close()
 
-    def unattributed_deaths(self) -> list[str]:
-        """Say of each shared server that died, and that no test could bring down alone, how it died."""
-        return [f"{ground}: {death}" for ground, death in self._deaths.items() if ground not in self._attributed]
+    def unattributed(self) -> list[str]:
+        """Say of each shared server what went wrong on it, if nothing went wrong with any test of it alone."""
+        return [f"{ground}: {what}" for ground, what in self._suspicions.items() if ground not in self._attributed]
 
     def close(self) -> None:
         """End every server that still runs."""

@@ -96,9 +96,10 @@ class Implementation(_Table):
     intervals: Intervals = Intervals()
 
     @property
-    def can_be_accelerated(self) -> bool:
-        """Whether the command takes the reload interval, so that the suite may choose a short one."""
-        return "reload_interval" in _placeholders(self.process.command)
+    def chosen_intervals(self) -> list[str]:
+        """The intervals, by their key, that the command takes from the suite."""
+        names = _placeholders(self.process.command)
+        return [key for key in ("reload", "evict") if f"{key}_interval" in names]
 
     def missing_for(self, clause: Clause, predictor: str | None = None, source: str | None = None) -> list[str]:
         """Name what the clause needs and the implementation does not declare; nothing missing means supported.

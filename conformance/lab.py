@@ -22,16 +22,17 @@ class Lab:
     """Places to publish in and servers to start, all gone at the end of the test.
 
     Uses the first predictor type and the first source that the implementation declares, as configurations are
-    refused or accepted whatever these are.
+    refused or accepted whatever these are. A test that meets `ServerDiedError` is run once more in another lab.
     """
 
     def __init__(self, run: Run, name: str) -> None:
         self.run = run
         declares = run.implementation.declares
-        self.predictor: PredictorType = next(name for name in declares.predictors if name in MODELS)
+        self.predictor: PredictorType = declares.predictors[0]
         self.source: Source = declares.sources[0]
         self.random = Random(f"{run.seed} {name}")
         self._targets: list[Target] = []
+        self._keys = 0
         self._deployments: list[Deployment] = []
 
     def grow(self, predictor: PredictorType | None = None) -> Tree:
@@ -43,6 +44,7 @@ class Lab:
         target = self.run.target(self.source, f"{self.random.getrandbits(48):012x}")
         self._targets.append(target)
         target.write(tree)
+        self._keys += len(tree)
         return f"{target.url}/"
 
     def deploy(
@@ -54,7 +56,7 @@ class Lab:
         **more: Any,
     ) -> Deployment:
         """Start a server on a configuration, and do not wait for it; `more` are further keys of `predictor`."""
-        deployment = self.run.deployment(Api(predictor or self.predictor, models, witness, more))
+        deployment = self.run.deployment(Api(predictor or self.predictor, models, witness, more), keys=self._keys)
         self._deployments.append(deployment)
         deployment.spawn()
         return deployment
@@ -94,9 +96,9 @@ class Lab:
             assert last is not None
             raise ViolationError(f"{dict(ask)} is answered from its model", f"status {last.status}: {last.text[:300]}")
 
-    def last_log(self) -> str:
-        """Give the end of what the server started last printed."""
-        return "\n".join(self._deployments[-1].last_log_lines())
+    def log(self) -> str:
+        """Give what the server started last printed."""
+        return "\n".join(self._deployments[-1].last_log_lines(None))
 
     def evidence(self) -> Evidence:
         """Gather what there is to show for a violation: that of the server started last."""

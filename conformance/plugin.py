@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,14 @@ from conformance.forest import Setting
 from conformance.lab import Lab
 from conformance.outcomes import ExitStatus
 from conformance.problems import SuiteError
-from conformance.suite import Suite
+from conformance.suite import OPTION_DEFAULTS, Suite
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not greater than 0")
+    return value
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,17 +35,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--clause", action="append", default=[], metavar="ID", help="judge only this clause or family; may be repeated"
     )
     group.addoption(
-        "--s3", default="moto", metavar="ENDPOINT",
+        "--s3", default=OPTION_DEFAULTS["--s3"], metavar="ENDPOINT",
         help="'moto' (started by the suite), or the URL of an endpoint, with credentials from the environment",
     )  # fmt: skip
     group.addoption(
-        "--patience", type=float, default=1.0, metavar="FACTOR", help="scales every allowance for a slow machine"
+        "--patience",
+        type=_positive,
+        default=OPTION_DEFAULTS["--patience"],
+        metavar="FACTOR",
+        help="scales every allowance for a slow machine",
     )
     group.addoption("--seed", type=int, default=None, help="of everything random; printed with every run")
     group.addoption(
         "--matrix",
         choices=["usual", "full"],
-        default="usual",
+        default=OPTION_DEFAULTS["--matrix"],
         help="full: TensorFlow in every naming and source too, each with a server of ten seconds",
     )
     group.addoption("--keep", action="store_true", help="keep the folder with trees, projects, logs and journals")
@@ -51,6 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
     file: Path | None = config.getoption("--implementation")
     if file is None:
         pytest.exit("--implementation FILE is missing: it tells the suite how to run the server", ExitStatus.ERROR)
+    if config.getoption("numprocesses", None):
+        pytest.exit("-n: tests share servers, so that one process has to run them all", ExitStatus.ERROR)
     try:
         config.pluginmanager.register(Suite(config, file), "servecheck")
     except SuiteError as error:

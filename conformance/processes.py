@@ -22,7 +22,7 @@ class CommandMissingError(HarnessError):
 class LeashedProcess:
     """A command with its standard output and error in one log file.
 
-    Ends with everything that it started when `kill` is called and also when this process dies, however it dies.
+    Ends with its whole process group when `kill` is called and also when this process dies, however it dies.
     Raises `CommandMissingError` when the command cannot be run.
     """
 
@@ -75,9 +75,10 @@ class LeashedProcess:
         self._leash.wait()
         self._reports.close()
 
-    def last_log_lines(self, count: int = 15) -> list[str]:
-        """Give the end of what the command printed."""
-        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+    def last_log_lines(self, count: int | None = 15) -> list[str]:
+        """Give the end of what the command printed, or with None all of it."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines if count is None else lines[-count:]
 
 
 def describe_exit(status: int) -> str:

@@ -34,15 +34,13 @@ class Api:
         return yaml.safe_dump([api], sort_keys=False, allow_unicode=True)
 
 
-def write_project(api: Api, folder: Path) -> Path:
-    """Write the project into a new folder, with an empty journal folder beside it; gives the journal folder."""
+def write_project(api: Api, folder: Path, journals: Path) -> None:
+    """Write the project into a new folder, and make the folder of the witness's journals."""
     folder.mkdir(parents=True)
-    journals = folder.with_name(f"{folder.name}-journals")
     journals.mkdir()
     (folder / "cortex.yaml").write_text(api.to_yaml(), encoding="utf-8")
     witness = (_WITNESSES / f"{api.witness}.py").read_text(encoding="utf-8")
     (folder / "predictor.py").write_text(witness.replace("@journal_folder@", str(journals)), encoding="utf-8")
-    return journals
 
 
 def read_journals(folder: Path) -> list[dict[str, Any]]:

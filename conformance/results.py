@@ -70,14 +70,16 @@ def results_document(
     }
 
 
-def write_results(document: Mapping[str, Any], folder: Path) -> Path:
-    """Write the document to results.json in a folder, which is made if need be; gives the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "results.json"
-    part = file.with_suffix(".part")
+def results_file(folder: Path) -> Path:
+    """Give the place of the results in a report folder."""
+    return folder / "results.json"
+
+
+def write_results(document: Mapping[str, Any], folder: Path) -> None:
+    """Write the document to results.json in a folder, as a whole or not at all."""
+    part = folder / "results.json.part"
     part.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(file)
-    return file
+    part.replace(results_file(folder))
 
 
 def results_schema() -> dict[str, Any]:

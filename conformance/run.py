@@ -7,6 +7,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from conformance.catalogue import Source
@@ -29,11 +30,11 @@ class Run:
     ) -> None:
         self.implementation = implementation
         intervals = implementation.intervals
-        if implementation.can_be_accelerated:
-            intervals = intervals.model_copy(update={"reload": FAST_INTERVAL, "evict": FAST_INTERVAL})
+        intervals = intervals.model_copy(update=dict.fromkeys(implementation.chosen_intervals, FAST_INTERVAL))
         self.pace = Pace(intervals, patience)
         self.seed = seed
         self.s3_endpoint = s3_endpoint
+        self.keep = keep
         self.folder = Path(tempfile.mkdtemp(prefix="servecheck-"))
         self._stack = contextlib.ExitStack()
         if not keep:
@@ -57,12 +58,14 @@ class Run:
         assert self._s3 is not None, "the run has no S3 endpoint"
         return S3Target(self._s3.client, self._s3.bucket, place)
 
-    def deployment(self, api: Api) -> Deployment:
-        """Describe a server on this project, not started yet, with a folder of its own."""
+    def deployment(self, api: Api, keys: int) -> Deployment:
+        """Describe a server on this project, not started yet, with a folder of its own; `keys` are published for it."""
         # Short names: a server may put a socket into its temporary folder, and the path of one has some 100 characters.
         folder = self.folder / f"s{next(self._numbers)}"
         scratch = folder / "tmp"
         scratch.mkdir(parents=True)
         s3_env: Mapping[str, str] = self._s3.server_env if self._s3 is not None else {}
         # What a server leaves in its temporary folder goes with the run.
-        return Deployment(self.implementation, self.pace, api, folder, {**s3_env, "TMPDIR": str(scratch)})
+        return Deployment(
+            self.implementation, replace(self.pace, keys=keys), api, folder, {**s3_env, "TMPDIR": str(scratch)}
+        )

@@ -100,7 +100,11 @@ def missing_for(item: pytest.Item, clause: Clause, implementation: Implementatio
     setting = setting_of(item)
     if setting is None:
         return implementation.missing_for(clause)
-    return implementation.missing_for(clause, setting.predictor, setting.source)
+    missing = implementation.missing_for(clause, setting.predictor, setting.source)
+    mark = planting_of(item)
+    if mark is not None and mark.naming != "model_path" and "multi-model" not in implementation.declares.features:
+        missing.append("feature multi-model")
+    return missing
 
 
 def by_ground(items: Iterable[pytest.Item]) -> list[pytest.Item]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from random import Random
 from typing import Any, Literal
 
 from conformance import timing
 from conformance.catalogue import Clause
 from conformance.deployment import Answer, Deployment
-from conformance.forest import MODELS, Forest
+from conformance.forest import Forest
 from conformance.marks import Plant
 from conformance.violations import Evidence, ViolationError
 from fixtures.trees import Tree
@@ -42,7 +41,6 @@ class Stand:
         self.forest = forest
         self.predictor = forest.ground.setting.predictor
         self._plant = plant
-        self._random = Random(f"{forest.run.seed} {plant.__qualname__}, later")
 
     @property
     def deployment(self) -> Deployment:
@@ -137,7 +135,7 @@ class Stand:
 
     def grow(self) -> Tree:
         """Make one more model that the predictor can serve, with fresh tokens."""
-        return MODELS[self.predictor](random=self._random)
+        return self.forest.grow(self._plant)
 
     def put(self, name: str, files: Tree) -> None:
         """Add files to a model, or overwrite them; the deadline of what follows counts from here."""

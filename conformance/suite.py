@@ -20,13 +20,17 @@ from conformance.forest import Forest, Forests
 from conformance.implementation import load_implementation
 from conformance.lab import Lab
 from conformance.outcomes import EXIT_STATUS, Outcome, TestResult, Verdict
-from conformance.problems import SuiteError
-from conformance.results import results_document, write_results
+from conformance.problems import InvalidInputError, SuiteError
+from conformance.results import results_document, results_file, write_results
 from conformance.run import Run
 from conformance.smoke import check_smoke
 from conformance.stand import Stand
 from conformance.terminal import write_summary
 from conformance.violations import ViolationError, explain
+from fixtures.targets import TargetError
+
+# What a command to reproduce a failure need not say.
+OPTION_DEFAULTS = {"--s3": "moto", "--patience": 1.0, "--matrix": "usual"}
 
 _NOT_SUPPORTED = pytest.StashKey[str]()
 
@@ -41,10 +45,18 @@ class Suite:
         self.chosen: Sequence[str] = config.getoption("--clause")
         selection.check_chosen_clauses(self.chosen, self.catalogue)
         self.strict = bool(config.getini("strict"))
-        self.full_matrix: bool = config.getoption("--matrix") == "full"
         seed = config.getoption("--seed")
+        implementation = load_implementation(file)
+        # With nothing but TensorFlow to judge, the usual part of its product would leave core clauses out.
+        only_tensorflow = implementation.declares.predictors == ["tensorflow"]
+        self.full_matrix = config.getoption("--matrix") == "full" or only_tensorflow
+        self.report_folder: Path = config.getoption("--report-dir")
+        try:
+            self.report_folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInputError(f"--report-dir {self.report_folder}: {error.strerror}") from error
         self.run = Run(
-            load_implementation(file),
+            implementation,
             patience=config.getoption("--patience"),
             seed=secrets.randbelow(2**32) if seed is None else seed,
             s3_endpoint=config.getoption("--s3"),
@@ -66,7 +78,6 @@ class Suite:
         return [
             f"servecheck: {identity.name} {identity.version} ({self.file}), catalogue {self.catalogue.version}",
             f"seed {self.run.seed}, reload interval {pace.reload:g} s, S3 endpoint {self.run.s3_endpoint}",
-            *([f"everything is kept in {self.run.folder}"] if self.config.getoption("--keep") else []),
         ]
 
     @pytest.hookimpl(tryfirst=True)
@@ -115,7 +126,7 @@ class Suite:
         try:
             self.run.open()
             check_smoke(self.run)
-        except SuiteError as error:
+        except (SuiteError, TargetError) as error:
             self.errors.append(str(error))
             self._note_items(session.items, Outcome.ERROR, "no test was run")
             return True
@@ -130,7 +141,7 @@ class Suite:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Call a test that has a stand; where the shared server dies, call it once more on a server of its own."""
+        """Call a test that has a stand; what goes wrong on a shared server is judged by that of its own."""
         ground, mark = selection.ground_of(pyfuncitem), selection.planting_of(pyfuncitem)
         if ground is None or mark is None:
             return self._call_in_lab(pyfuncitem)
@@ -140,6 +151,11 @@ class Suite:
             except ServerDiedError as death:
                 self.forests.died(ground, death)
                 self._call_alone(pyfuncitem, self.forests.alone(ground, mark.plant))
+            except ViolationError as violation:
+                if ground.alone:
+                    raise
+                self.forests.suspect(ground, f"{violation} ({pyfuncitem.nodeid})")
+                self._call_alone(pyfuncitem, self.forests.alone(ground, mark.plant))
         finally:
             self.forests.finished(ground, mark.plant)
         return True
@@ -148,6 +164,9 @@ class Suite:
         try:
             forest.start()
             self._call(item, forest)
+        except ViolationError:
+            self.forests.attribute(forest.ground)
+            raise
         except ServerDiedError as death:
             self.forests.attribute(forest.ground)
             evidence = self._stand(item, forest).evidence()
@@ -169,11 +188,26 @@ class Suite:
         if not isinstance(lab, Lab):
             return None
         try:
-            item.obj(**{name: item.funcargs[name] for name in inspect.signature(item.obj).parameters})
+            self._call_with_lab(item, lab)
+        except ServerDiedError:
+            another = Lab(self.run, item.name)
+            try:
+                self._call_with_lab(item, another)
+            except ServerDiedError as death:
+                raise ViolationError(
+                    "the server lives on and answers", f"{death}, twice", another.evidence()
+                ) from death
+            finally:
+                another.close()
+        return True
+
+    def _call_with_lab(self, item: pytest.Function, lab: Lab) -> None:
+        arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
+        try:
+            item.obj(**arguments | {"lab": lab})
         except ViolationError as violation:
             violation.evidence = violation.evidence or lab.evidence()
             raise
-        return True
 
     def _stand(self, item: pytest.Function, forest: Forest) -> Stand:
         mark = selection.planting_of(item)
@@ -200,13 +234,19 @@ class Suite:
             outcome = Outcome.NOT_SUPPORTED if _NOT_SUPPORTED in item.stash else Outcome.SKIPPED
         else:
             outcome = Outcome.ERROR
-            message = str(error) if isinstance(error, SuiteError | ServerDiedError) else report.longreprtext
+            message = (
+                str(error) if isinstance(error, SuiteError | ServerDiedError | TargetError) else report.longreprtext
+            )
             report.longrepr = message
-        report.user_properties += [("clause", clause.id), ("outcome", outcome), ("message", message)]
+        report.user_properties += [("clause", clause.id), ("outcome", str(outcome)), ("message", message)]
         return report
 
     def _reproduce(self, item: pytest.Item) -> str:
         words = ["nox", "-s", "conformance", "--", "--implementation", str(self.file), "--seed", str(self.run.seed)]
+        for option in ("--s3", "--patience", "--matrix"):
+            value = self.config.getoption(option)
+            if value != OPTION_DEFAULTS[option]:
+                words += [option, str(value)]
         return shlex.join([*words, item.nodeid])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -225,7 +265,7 @@ class Suite:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """End all servers, write the results, and let pytest exit with the status of the verdict."""
-        self.errors += self.forests.unattributed_deaths()
+        self.errors += self.forests.unattributed()
         self.forests.close()
         self.run.close()
         if session.config.option.collectonly:
@@ -255,6 +295,7 @@ class Suite:
             strict=self.strict,
             without_tests=self._without_tests(),
         )
+        write_results(self.document, self.report_folder)
         session.exitstatus = EXIT_STATUS[Verdict(self.document["verdict"])]
 
     def _without_tests(self) -> dict[str, Outcome]:
@@ -272,5 +313,6 @@ class Suite:
         """Print the summary and say where the results are."""
         if self.document is not None:
             write_summary(terminalreporter, self.document)
-            file = write_results(self.document, self.config.getoption("--report-dir"))
-            terminalreporter.write_line(f"results: {file}")
+            terminalreporter.write_line(f"results: {results_file(self.report_folder)}")
+            if self.run.keep:
+                terminalreporter.write_line(f"kept: {self.run.folder}")

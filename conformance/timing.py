@@ -16,6 +16,7 @@ START_ALLOWANCE = 60.0
 ANSWER_ALLOWANCE = 30.0
 STOP_ALLOWANCE = 30.0
 LOAD_ALLOWANCE = 5.0
+KEY_ALLOWANCE = 0.005
 
 POLL_SECONDS = 0.05
 
@@ -47,11 +48,13 @@ def wait_until(moment: float) -> None:
 class Pace:
     """The intervals in force for one server, and what follows from them. All in seconds.
 
-    `patience` scales what the suite allows for a slow machine; it never scales what the server declares.
+    `patience` scales what the suite allows for a slow machine; it never scales what the server declares. `keys` is the
+    number of keys that are published for the server, by which scanning and loading take longer.
     """
 
     intervals: Intervals
     patience: float = 1.0
+    keys: int = 0
 
     @property
     def start(self) -> float:
@@ -71,17 +74,23 @@ class Pace:
     @property
     def serve(self) -> float:
         """How long after the end of a mutation its result may be missing: the deadline of design.md."""
-        return self.intervals.passes * self.intervals.reload + self.intervals.propagate + LOAD_ALLOWANCE * self.patience
+        scans = self.intervals.passes * (self.intervals.reload + self._scan)
+        return scans + self.intervals.propagate + LOAD_ALLOWANCE * self.patience
 
     @property
     def settle(self) -> float:
         """How long nothing may have happened before "nothing happens" is taken as shown: one more pass than needed."""
-        return self.serve + self.intervals.reload
+        return self.serve + self.intervals.reload + self._scan
+
+    @property
+    def _scan(self) -> float:
+        return KEY_ALLOWANCE * self.keys * self.patience
 
     def explain_serve(self) -> str:
         """Write the deadline as a formula with its numbers, for the failure text."""
         intervals = self.intervals
         return (
-            f"{self.serve:g} s = {intervals.passes} passes x {intervals.reload:g} s reload interval"
-            f" + {intervals.propagate:g} s to propagate + {LOAD_ALLOWANCE * self.patience:g} s allowed for loading"
+            f"{self.serve:g} s = {intervals.passes} passes x ({intervals.reload:g} s reload interval"
+            f" + {self._scan:g} s for a scan of {self.keys} keys) + {intervals.propagate:g} s to propagate"
+            f" + {LOAD_ALLOWANCE * self.patience:g} s allowed for loading"
         )

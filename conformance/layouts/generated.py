@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 
 from conformance.catalogue import PredictorType
-from conformance.deployment import Answer
+from conformance.deployment import Answer, ServerDiedError
 from conformance.forest import MODELS, Forest
 from conformance.layouts.oracle import INVALID_VERSION, Level, read_level
 from conformance.marks import Planting
@@ -99,7 +99,10 @@ def reduce_tree(stand: Stand, finding: Finding) -> Finding:
             f"without-{number:02}": tree.without(*(key for key in tree if key.partition("/")[0] == entry))
             for number, entry in enumerate(dict.fromkeys(key.partition("/")[0] for key in tree))
         }
-        found = _judge_alone(stand, {name: candidate for name, candidate in smaller.items() if candidate})
+        try:
+            found = _judge_alone(stand, {name: candidate for name, candidate in smaller.items() if candidate})
+        except ServerDiedError:
+            return finding
         still = next((other for other in found if other.clause == finding.clause), None)
         if still is None:
             return finding

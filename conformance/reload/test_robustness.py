@@ -1,5 +1,7 @@
 """Reloading does no harm: to other models, to what was served before, to requests on the way."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from conformance.deployment import Answer
 from conformance.marks import Grow, Planting, clause, planting
 from conformance.stand import Stand
@@ -82,9 +84,10 @@ def _to_be_extended(grow: Grow) -> Planting:
 @planting(_to_be_extended)
 def test_no_request_fails_while_a_version_comes_in(stand: Stand) -> None:
     """Of the requests sent while versions 4 and 5 come in, none fails."""
+    stand.expect_served("versioned", "1")
     for version in ("4", "5"):
-        stand.put("versioned", versions({version: stand.grow()}))
-        _expect_no_gap(stand, "versioned", frozenset(stand.models["versioned"].under(version).tokens.values()))
+        model = stand.grow()
+        _expect_no_gap(stand, "versioned", versions({version: model}), frozenset(model.tokens.values()))
 
 
 def _to_be_updated(grow: Grow) -> Planting:
@@ -96,8 +99,8 @@ def _to_be_updated(grow: Grow) -> Planting:
 def test_no_request_fails_while_an_update_comes_in(stand: Stand) -> None:
     """Of the requests sent while a model is overwritten, none fails."""
     stand.expect_served("changing")
-    stand.put("changing", stand.grow())
-    _expect_no_gap(stand, "changing", frozenset(stand.models["changing"].tokens.values()))
+    model = stand.grow()
+    _expect_no_gap(stand, "changing", model, frozenset(model.tokens.values()))
 
 
 def _to_be_superseded(grow: Grow) -> Planting:
@@ -109,9 +112,8 @@ def _to_be_superseded(grow: Grow) -> Planting:
 def test_older_revision_never_comes_back(stand: Stand) -> None:
     """Once a process has served a new version, none of its later answers is from the one before."""
     stand.put("versioned", versions({"7": stand.grow()}))
-    stand.expect_served("versioned", "7")
+    switched = {_of(stand.expect_served("versioned", "7"), "process")}
     newest = frozenset(stand.models["versioned"].under("7").tokens.values())
-    switched: set[object] = set()
 
     def went_back(answer: Answer) -> bool:
         if answer.tokens == newest:
@@ -123,7 +125,8 @@ def test_older_revision_never_comes_back(stand: Stand) -> None:
         stand.expect(not went_back(answer), expected="version 7, once it was served", observed=stand.describe(answer))
 
 
-def _expect_no_gap(stand: Stand, name: str, tokens: frozenset[str]) -> None:
+def _expect_no_gap(stand: Stand, name: str, files: Tree, tokens: frozenset[str]) -> None:
+    """Ask without a pause while the files come in, and until they are served."""
     failed: list[Answer] = []
 
     def ask() -> Answer:
@@ -132,6 +135,11 @@ def _expect_no_gap(stand: Stand, name: str, tokens: frozenset[str]) -> None:
             failed.append(answer)
         return answer
 
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(stand.put, name, files)
+        while not coming.done():
+            ask()
+        coming.result()
     last = stand.await_answer(ask, lambda answer: answer.tokens == tokens)
     stand.expect(last.tokens == tokens, expected=f"the new files of {name} in time", observed=stand.describe(last))
     stand.expect(not failed, expected="no failed request", observed=stand.describe(failed[0]) if failed else "")

@@ -63,13 +63,17 @@ def open_s3(endpoint: str, folder: Path, patience: float) -> Iterator[S3]:
         else:
             raise InvalidInputError(f"--s3: {endpoint!r} is neither 'moto' nor the URL of an endpoint")
         region = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
-        client = _client(url, credentials)
+        try:
+            client = _client(url, credentials)
+        except ValueError as error:
+            raise InvalidInputError(f"--s3: {error}") from error
         bucket = f"servecheck-{uuid.uuid4().hex[:12]}"
         try:
             client.create_bucket(Bucket=bucket)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ValueError) as error:
             raise HarnessError(f"S3 endpoint {url} cannot be used: {error}") from error
         stack.callback(client.close)
+        stack.callback(_delete_bucket, client, bucket)
         proxy_folder = folder / "proxy"
         proxy_folder.mkdir(parents=True)
         ledger_file = proxy_folder / "ledger.jsonl"
@@ -84,6 +88,15 @@ def open_s3(endpoint: str, folder: Path, patience: float) -> Iterator[S3]:
             server_env={"AWS_ENDPOINT_URL": proxy_url, **region, **credentials},
             ledger_file=ledger_file,
         )
+
+
+def _delete_bucket(client: S3Client, bucket: str) -> None:
+    """Delete the bucket and what is left in it, as far as the endpoint lets us: the run is over."""
+    with contextlib.suppress(BotoCoreError, ClientError):
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            for item in page.get("Contents", ()):
+                client.delete_object(Bucket=bucket, Key=item["Key"])
+        client.delete_bucket(Bucket=bucket)
 
 
 def _client(url: str, credentials: Mapping[str, str]) -> S3Client:

@@ -47,6 +47,8 @@ def test_fault_turns_exactly_its_clauses_red(runs: dict[str, Future[SuiteRun]], 
     run = runs[name].result()
     assert run.failed() == FAULTS[name].clauses, run.output
     assert run.results is not None
+    assert not run.results["run"]["errors"], run.output
+    assert "error" not in run.outcomes().values(), run.output
     # Only some of the tests are run, so that a fault in nothing but SHOULD clauses leaves the verdict partial.
     binding = any(CATALOGUE[clause].level is Level.MUST for clause in FAULTS[name].clauses)
     assert run.results["verdict"] == ("not conformant" if binding else "partial")
