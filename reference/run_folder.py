@@ -9,6 +9,10 @@ from typing import IO
 
 from reference.errors import ConfigurationError
 
+_LONGEST = 78
+"""Bytes of the path of a base folder: systems take about 100 for that of a socket, of which the run folder and the
+name of the socket are a part."""
+
 
 def claim(base: Path) -> tuple[Path, IO[bytes]]:
     """Make a run folder below `base` and remove those whose owner is dead.
@@ -16,6 +20,8 @@ def claim(base: Path) -> tuple[Path, IO[bytes]]:
     The folder belongs to this process as long as the returned file stays open. Raises ConfigurationError if `base`
     cannot be used.
     """
+    if len(os.fsencode(base)) > _LONGEST:
+        raise ConfigurationError(f"--store: {base} is too long a path to hold a socket; at most {_LONGEST} bytes fit")
     try:
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
         if base.stat().st_uid != os.geteuid():

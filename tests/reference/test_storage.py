@@ -274,3 +274,10 @@ def test_claim_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="--store"):
         claim(tmp_path / "file" / "below")
+
+
+def test_store_whose_path_is_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
+    """A store folder in which no socket can be made is refused by its name, not when the socket is opened."""
+    with pytest.raises(ConfigurationError, match=r"--store: .* is too long a path"):
+        claim(tmp_path / ("long" * 20))
+    assert not list(tmp_path.iterdir())
