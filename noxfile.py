@@ -52,6 +52,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Judge every faulty server, of which `tests` takes a few: each must turn exactly its own clauses red."""
+    sync(session, *JUDGE, *REFERENCE)
+    environment = {"SERVECHECK_ALL_FAULTS": "1"}
+    session.run("python", "-m", "pytest", "tests/faults", *session.posargs, env=environment, interrupt_timeout=60)
+
+
+@nox.session(default=False)
 def trees(session: nox.Session) -> None:
     """Make, change and inspect model trees: `nox -s trees -- generate --help`."""
     sync(session, "--only-group", "fixtures")
