@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass
 
@@ -35,14 +36,21 @@ class History:
             self._events.append(Event(ended if since is None else since, ended, text, about))
 
     def timeline(self, models: set[str], most: int = 25) -> list[str]:
-        """Write the events that concern these models, with seconds since the first event; the last `most` of them."""
+        """Write the events that concern these models, with seconds since the first event; the last `most` lines.
+
+        Equal events in a row, as of a question asked again and again, are one line.
+        """
         with self._lock:
             events = list(self._events)
         if not events:
             return []
         zero = events[0].begun
         chosen = [event for event in events if event.about is None or event.about in models]
-        lines = [f"{event.begun - zero:8.3f} s  {event.text}" for event in chosen[-most:]]
-        if len(chosen) > most:
-            lines.insert(0, f"({len(chosen) - most} earlier events left out)")
+        lines = []
+        for text, run in itertools.groupby(chosen, key=lambda event: event.text):
+            first, *others = run
+            repeated = f" ({len(others) + 1} times, until {others[-1].ended - zero:.3f} s)" if others else ""
+            lines.append(f"{first.begun - zero:8.3f} s  {text}{repeated}")
+        if len(lines) > most:
+            lines[:-most] = [f"({len(lines) - most} earlier lines left out)"]
         return lines
