@@ -184,7 +184,8 @@ class Deployment:
 
 
 def _free_port() -> int:
-    for port in random.sample(_PORTS, k=100):
+    # Not the generator that all threads share: Hypothesis, drawing in another one, takes that for a fault of its own.
+    for port in random.SystemRandom().sample(_PORTS, k=100):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
