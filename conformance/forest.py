@@ -223,11 +223,7 @@ class Forests:
         forest, deployment = self._started[ground]
         if ground in self._deaths:
             raise ServerDiedError(self._deaths[ground])
-        try:
-            deployment.result()
-        except ServerDiedError as death:
-            self._deaths[ground] = str(death)
-            raise
+        deployment.result()
         return forest
 
     def alone(self, ground: Ground, plant: Plant) -> Forest:
@@ -235,9 +231,9 @@ class Forests:
         return Forest(self._run, ground, [plant])
 
     def died(self, ground: Ground, death: ServerDiedError) -> None:
-        """Note that the shared server of a ground died during a test."""
+        """Note that the shared server of a ground died, at its start or during a test."""
         self._deaths.setdefault(ground, str(death))
-        self._suspicions.setdefault(ground, str(death))
+        self.suspect(ground, str(death))
 
     def suspect(self, ground: Ground, what: str) -> None:
         """Note that a test went wrong on the shared server, which says little: some other tree may be the reason."""
