@@ -21,6 +21,7 @@ from conformance.deployment import Deployment, ServerDiedError
 from conformance.marks import Naming, Plant, Planting, PlantingMark
 from conformance.project import Api
 from conformance.run import Run
+from conformance.s3.ledger import Request, requests_about
 from fixtures.models import onnx_model, python_model, saved_model
 from fixtures.targets import TargetError
 from fixtures.trees import Tree
@@ -84,7 +85,8 @@ class Forest:
     def __init__(self, run: Run, ground: Ground, plants: list[Plant]) -> None:
         self.ground = ground
         self.run = run
-        self._target = run.target(ground.setting.source, secrets.token_hex(6))
+        self._place = secrets.token_hex(6)
+        self._target = run.target(ground.setting.source, self._place)
         self._tags = {plant: f"{number:03x}" for number, plant in enumerate(plants)}
         # The same for the same seed, and each planting goes on with its own for as long as the forest stands.
         self._growers = {
@@ -117,6 +119,17 @@ class Forest:
     def owner(self, token: str) -> str:
         """Say which file carries a token, also one that has been replaced since."""
         return self._owners.get(token, "a file that was never published")
+
+    def requests_since(self, plant: Plant, moment: float) -> list[Request]:
+        """Give what the server has asked of S3 about the models of a planting since a moment of `timing.now`."""
+        models = {f"{self._place}/{self.published_name(plant, name)}/": name for name in self._models[plant]}
+        # A listing of the whole bucket may be that of any server.
+        own = [
+            entry
+            for entry in self.run.ledger()
+            if entry.begun >= moment and (entry.prefix is None or entry.prefix.startswith(self._place))
+        ]
+        return requests_about(models, own)
 
     def put(self, plant: Plant, name: str, files: Tree) -> None:
         """Add files to a model of a planting, or overwrite them; the model may be new."""

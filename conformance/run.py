@@ -15,6 +15,7 @@ from conformance.deployment import Deployment
 from conformance.implementation import Implementation
 from conformance.project import Api
 from conformance.s3.endpoint import S3, open_s3
+from conformance.s3.ledger import Entry
 from conformance.timing import Pace
 from fixtures.targets import DirectoryTarget, S3Target, Target
 
@@ -57,6 +58,10 @@ class Run:
             return DirectoryTarget(self.folder / "trees" / place)
         assert self._s3 is not None, "the run has no S3 endpoint"
         return S3Target(self._s3.client, self._s3.bucket, place)
+
+    def ledger(self) -> list[Entry]:
+        """Give what servers have asked of S3 so far; nothing if the implementation does not read from it."""
+        return self._s3.ledger.entries() if self._s3 is not None else []
 
     def deployment(self, api: Api, keys: int) -> Deployment:
         """Describe a server on this project, not started yet, with a folder of its own; `keys` are published for it."""

@@ -10,6 +10,7 @@ from conformance.catalogue import Clause
 from conformance.deployment import Answer, Deployment
 from conformance.forest import Forest
 from conformance.marks import Plant
+from conformance.s3.ledger import Request
 from conformance.violations import Evidence, ViolationError
 from fixtures.trees import Tree
 
@@ -158,6 +159,13 @@ class Stand:
     def settle(self) -> None:
         """Wait until the server has had one pass more than it needs to serve the last change."""
         timing.wait_until(self.forest.changed_at + self.deployment.pace.settle)
+
+    def requests_since(self, moment: float) -> list[Request]:
+        """Give what the server has asked of S3 about these models since a moment of `timing.now`; none if not in S3.
+
+        In the order in which the requests ended; also of models that have been removed since.
+        """
+        return self.forest.requests_since(self._plant, moment)
 
     def question(self, name: str, version: Version) -> str:
         """Write what was asked, for an expectation."""

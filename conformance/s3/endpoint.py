@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from conformance.problems import HarnessError, InvalidInputError
 from conformance.processes import start_announced
-from conformance.s3.ledger import Entry, read_ledger
+from conformance.s3.ledger import Ledger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,18 +31,14 @@ class S3:
     """A reachable endpoint with a fresh bucket.
 
     `client` publishes past the proxy, so that the ledger holds what servers did and nothing else; `server_env` is
-    what a server needs in its environment.
+    what a server needs in its environment, and `ledger` all that servers have asked for.
     """
 
     name: str
     bucket: str
     client: S3Client
     server_env: Mapping[str, str]
-    ledger_file: Path
-
-    def ledger(self) -> list[Entry]:
-        """Give all requests of servers so far."""
-        return read_ledger(self.ledger_file)
+    ledger: Ledger
 
 
 @contextlib.contextmanager
@@ -86,7 +82,7 @@ def open_s3(endpoint: str, folder: Path, patience: float) -> Iterator[S3]:
             bucket=bucket,
             client=client,
             server_env={"AWS_ENDPOINT_URL": proxy_url, **region, **credentials},
-            ledger_file=ledger_file,
+            ledger=Ledger(ledger_file),
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,9 +30,55 @@ class Entry:
         return json.dumps(asdict(self), ensure_ascii=False) + "\n"
 
 
-def read_ledger(file: Path) -> list[Entry]:
-    """Read the entries written so far, in the order in which their requests ended."""
-    if not file.exists():
-        return []
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [Entry(**json.loads(line)) for line in lines if line.endswith("\n")]
+@dataclass(frozen=True)
+class Request:
+    """A request of a server as a test sees it: an entry of the ledger, and the models of the test that it concerns.
+
+    A GET or HEAD concerns one model, and `key` is that of the file within the model; a listing concerns each model
+    that may be in it, and has no key.
+    """
+
+    entry: Entry
+    models: tuple[str, ...]
+    key: str | None
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether keys were asked for, and not an object."""
+        return self.entry.prefix is not None
+
+
+class Ledger:
+    """Reads what the proxy writes; each line is read once, however often it is asked for. Thread-safe."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._read = 0
+        self._entries: list[Entry] = []
+        self._lock = threading.Lock()
+
+    def entries(self) -> list[Entry]:
+        """Give all requests of servers so far, in the order in which they ended."""
+        with self._lock:
+            if self._file.exists():
+                with self._file.open("rb") as file:
+                    file.seek(self._read)
+                    fresh = file.read()
+                whole = fresh[: fresh.rfind(b"\n") + 1]
+                self._read += len(whole)
+                self._entries += [Entry(**json.loads(line)) for line in whole.splitlines()]
+            return list(self._entries)
+
+
+def requests_about(models: Mapping[str, str], entries: Iterable[Entry]) -> list[Request]:
+    """Choose the requests that concern models, given as the name of each by its prefix, which ends with a slash."""
+    return [request for entry in entries if (request := _about(models, entry)) is not None]
+
+
+def _about(models: Mapping[str, str], entry: Entry) -> Request | None:
+    if entry.prefix is None:
+        own = next((prefix for prefix in models if entry.key.startswith(prefix)), None)
+        return Request(entry, (models[own],), entry.key.removeprefix(own)) if own is not None else None
+    listed = entry.prefix
+    names = tuple(name for prefix, name in models.items() if prefix.startswith(listed) or listed.startswith(prefix))
+    return Request(entry, names, None) if names else None

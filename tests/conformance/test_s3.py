@@ -41,7 +41,7 @@ def test_odd_keys_pass_the_proxy_unchanged(s3: S3, server_client: object, key: s
     s3.client.put_object(Bucket=s3.bucket, Key=key, Body=key.encode())
     answer = server_client.get_object(Bucket=s3.bucket, Key=key)  # type: ignore[attr-defined]
     assert answer["Body"].read() == key.encode()
-    entry = s3.ledger()[-1]
+    entry = s3.ledger.entries()[-1]
     assert (entry.method, entry.bucket, entry.key, entry.status) == ("GET", s3.bucket, key, 200)
     assert entry.size == len(key.encode())
 
@@ -49,26 +49,26 @@ def test_odd_keys_pass_the_proxy_unchanged(s3: S3, server_client: object, key: s
 def test_ledger_tells_listings_by_their_prefix(s3: S3, server_client: object) -> None:
     """A listing is in the ledger with its prefix, and any other request without one."""
     server_client.list_objects_v2(Bucket=s3.bucket, Prefix="some where/")  # type: ignore[attr-defined]
-    listing = s3.ledger()[-1]
+    listing = s3.ledger.entries()[-1]
     assert (listing.prefix, listing.key) == ("some where/", "")
     assert listing.begun <= listing.ended
     s3.client.put_object(Bucket=s3.bucket, Key="headed", Body=b"12345")
     server_client.head_object(Bucket=s3.bucket, Key="headed")  # type: ignore[attr-defined]
-    assert (s3.ledger()[-1].method, s3.ledger()[-1].prefix) == ("HEAD", None)
+    assert (s3.ledger.entries()[-1].method, s3.ledger.entries()[-1].prefix) == ("HEAD", None)
 
 
 def test_what_the_suite_publishes_is_not_in_the_ledger(s3: S3) -> None:
     """The ledger holds what servers did: the suite writes past the proxy."""
-    before = len(s3.ledger())
+    before = len(s3.ledger.entries())
     s3.client.put_object(Bucket=s3.bucket, Key="published", Body=b"1")
-    assert len(s3.ledger()) == before
+    assert len(s3.ledger.entries()) == before
 
 
 def test_errors_pass_the_proxy(s3: S3, server_client: object) -> None:
     """What S3 refuses is refused through the proxy in the same way, and noted."""
     with pytest.raises(server_client.exceptions.NoSuchKey):  # type: ignore[attr-defined]
         server_client.get_object(Bucket=s3.bucket, Key="nowhere")  # type: ignore[attr-defined]
-    assert s3.ledger()[-1].status == 404
+    assert s3.ledger.entries()[-1].status == 404
 
 
 def test_endpoint_that_nobody_listens_on_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

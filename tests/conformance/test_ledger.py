@@ -1,0 +1,53 @@
+"""The ledger as a witness: what servers asked, and which models it was about."""
+
+from pathlib import Path
+
+from conformance.s3.ledger import Entry, Ledger, requests_about
+
+MODELS = {"place/000-bert/": "bert", "place/000-bert-large/": "bert-large"}
+
+
+def entry(method: str = "GET", key: str = "", prefix: str | None = None, begun: float = 1.0) -> Entry:
+    """Make an entry of an answered request."""
+    return Entry(begun, begun + 1, method, "bucket", key, prefix, 200, 10)
+
+
+def test_entries_are_read_as_they_come(tmp_path: Path) -> None:
+    """Each question gives all entries that are complete by then, in their order."""
+    file = tmp_path / "ledger.jsonl"
+    ledger = Ledger(file)
+    assert ledger.entries() == []
+    first, second = entry(key="a\n½"), entry(prefix="b")
+    half = second.to_line()[:20]
+    file.write_text(first.to_line() + half, encoding="utf-8")
+    assert ledger.entries() == [first]
+    file.write_text(first.to_line() + second.to_line(), encoding="utf-8")
+    assert ledger.entries() == [first, second]
+
+
+def test_object_is_of_one_model() -> None:
+    """A GET or HEAD is about the model whose files it asks for, and of none when names only begin the same."""
+    asked = [
+        entry("HEAD", "place/000-bert/1/a"),
+        entry("GET", "place/000-bert-large/b"),
+        entry("GET", "place/000-be/c"),
+    ]
+    requests = requests_about(MODELS, asked)
+    assert [(request.entry.method, request.models, request.key) for request in requests] == [
+        ("HEAD", ("bert",), "1/a"),
+        ("GET", ("bert-large",), "b"),
+    ]
+    assert not any(request.is_listing for request in requests)
+
+
+def test_listing_is_of_every_model_that_may_be_in_it() -> None:
+    """A listing is about the models below its prefix, with or without a slash at its end, or the one that it is in."""
+    prefixes = ["place/", "place/000-bert", "place/000-bert/", "place/000-bert/1/", "place/001-other/"]
+    requests = requests_about(MODELS, [entry(prefix=prefix) for prefix in prefixes])
+    assert [request.models for request in requests] == [
+        ("bert", "bert-large"),
+        ("bert", "bert-large"),
+        ("bert",),
+        ("bert",),
+    ]
+    assert all(request.is_listing and request.key is None for request in requests)
