@@ -16,13 +16,6 @@ def _positive(text: str) -> float:
     return value
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must not be negative")
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="reference", description=__doc__)
     command = parser.add_subparsers(dest="command", required=True).add_parser(
@@ -43,17 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--request-timeout",
         type=_positive,
-        default=60.0,
         metavar="SECONDS",
-        help="until a request that waits for its turn is answered 503 (default: 60)",
-    )
-    command.add_argument(
-        "--spare-threads",
-        type=_count,
-        default=1,
-        metavar="N",
-        help="per process, beside those that predict: a long prediction or a slow body then keeps neither GET / nor"
-        " /healthz from being answered; 0 makes predictions of tiny models faster (default: 1)",
+        help="until a request that waits for its turn is answered 503. Each process then has one thread more than"
+        " predict, which also answers GET / and /healthz during long predictions, and makes those of tiny models slower"
+        " (default: requests wait until it is their turn)",
     )
     command.add_argument(
         "--store", type=Path, help="folder for models on disk (default: one for this user in the temporary folder)"

@@ -45,8 +45,8 @@ class RequestLimits:
 
     body: int
     """Largest body in bytes (413)."""
-    wait: float
-    """Seconds until its turn to predict (503). A prediction that runs is never interrupted."""
+    wait: float | None
+    """Seconds until its turn to predict (503), or None: for ever. A prediction that runs is never interrupted."""
     predictions: int
     """How many predictions run at once."""
 
@@ -70,8 +70,7 @@ class Application:
         self._obstacle = obstacle
         self._body_limit = limits.body
         self._patience = limits.wait
-        # Handed round by the predictions that may run at once. Requests that receive their body or wait for their turn
-        # have threads of their own, so that neither keeps the server from answering.
+        # Handed round by the predictions that may run at once, which there may be more threads than.
         self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(limits.predictions):
             self._turns.put(None)

@@ -14,7 +14,6 @@ class Options:
     reload_interval: float
     evict_interval: float
     body_limit: int
-    request_timeout: float
-    spare_threads: int
+    request_timeout: float | None
     store: Path | None
     control: bool

@@ -50,6 +50,8 @@ def run(options: Options, project: Path, api: config.Api, folder: Path) -> None:
         request_timeout=options.request_timeout,
         control=options.control,
     )
+    # What waits for its turn occupies a thread: without one more, nothing could be said to others in the meantime.
+    spare_threads = 0 if options.request_timeout is None else 1
     multiprocessing.set_start_method("spawn", force=True)
     server = Server(
         "reference",
@@ -57,7 +59,7 @@ def run(options: Options, project: Path, api: config.Api, folder: Path) -> None:
         port=options.port,
         interface=Interfaces.WSGI,
         workers=api.predictor.processes_per_replica,
-        blocking_threads=api.predictor.threads_per_process + options.spare_threads,
+        blocking_threads=api.predictor.threads_per_process + spare_threads,
         workers_kill_timeout=_DRAIN,
         log_enabled=False,
     )

@@ -34,7 +34,7 @@ class Settings:
     parent: int
     evict_interval: float
     body_limit: int
-    request_timeout: float
+    request_timeout: float | None
     control: bool
 
 
