@@ -3,21 +3,27 @@
 Written as a user would write it; the server picks the class of its predictor type.
 """
 
+import gc
 import itertools
 import json
 import os
+import threading
+import time
 import weakref
 from pathlib import Path
 
 JOURNAL_FOLDER = "@journal_folder@"
 TOKEN_LINE = b"token: "
 
+# Seconds that a request is held open at most, when nobody ends it.
+LONGEST_HOLD = 120
+
 
 def note(event, **facts):
-    """Append one line to the journal of this process."""
-    line = json.dumps({"event": event, "process": os.getpid(), **facts}, ensure_ascii=False) + "\n"
+    """Append one line to the journal of this process; `at` is on the monotonic clock, in seconds."""
+    line = json.dumps({"event": event, "process": os.getpid(), "at": time.monotonic(), **facts}, ensure_ascii=False)
     with Path(JOURNAL_FOLDER, f"{os.getpid()}.jsonl").open("ab") as journal:
-        journal.write(line.encode())
+        journal.write(f"{line}\n".encode())
 
 
 def call(function, ask, how, *given, **named):
@@ -29,6 +35,42 @@ def call(function, ask, how, *given, **named):
     return function(*given, model_version=ask["version"]) if ask else function(*given)
 
 
+def hold(payload):
+    """Keep a request open until the file that its payload names lies in the journal folder."""
+    if "hold" in payload:
+        note("holding", until=payload["hold"])
+        end = time.monotonic() + LONGEST_HOLD
+        while not Path(JOURNAL_FOLDER, payload["hold"]).exists() and time.monotonic() < end:
+            threading.Event().wait(0.01)
+
+
+class Watch:
+    """What the server may let go of: which of it is in memory, and a line in the journal for each that is let go."""
+
+    def __init__(self):
+        self.references = {}
+
+    def add(self, thing, serial):
+        """Watch one more object, without keeping it."""
+        self.references[serial] = weakref.ref(thing)
+        # What the process still holds when it ends was not let go.
+        weakref.finalize(thing, self.dropped, serial).atexit = False
+
+    def dropped(self, serial):
+        """Note that an object is gone."""
+        self.references.pop(serial, None)
+        note("dropped", serial=serial)
+
+    def serial_of(self, thing):
+        """Tell under which serial an object is watched; None if it is not."""
+        return next((serial for serial, known in list(self.references.items()) if known() is thing), None)
+
+    def in_memory(self):
+        """Give the serials of the objects that something other than a cycle of references still holds."""
+        gc.collect()
+        return [serial for serial, known in list(self.references.items()) if known() is not None]
+
+
 class Model:
     """What load_model returns: the files that lay under its path, with the token of each one that has one."""
 
@@ -37,8 +79,13 @@ class Model:
     def __init__(self, path):
         self.path = path
         self.serial = next(self.serials)
-        self.files = {
-            file.relative_to(path).as_posix(): self.token_of(file)
+        self.files = self.files_under(path)
+
+    @classmethod
+    def files_under(cls, path):
+        """Read the token of each file, by its path relative to this one."""
+        return {
+            file.relative_to(path).as_posix(): cls.token_of(file)
             for file in sorted(Path(path).rglob("*"))
             if file.is_file()
         }
@@ -56,7 +103,8 @@ class PythonPredictor:
 
     def __init__(self, config, python_client):
         self.client = python_client
-        self.loaded = weakref.WeakValueDictionary()
+        self.watch = Watch()
+        self.loaded = {}
         note("constructed")
 
     def load_model(self, model_path):
@@ -69,22 +117,47 @@ class PythonPredictor:
         note("loaded", path=str(model_path), serial=model.serial, files=model.files)
         if "raise.txt" in model.files:
             raise ValueError("the model says that it cannot be loaded")
-        self.loaded[model.serial] = model
+        self.loaded[model.serial] = (str(model_path), model.files)
+        self.watch.add(model, model.serial)
         return model
 
     def predict(self, payload):
-        """Fetch the model that the payload asks for, in the way that it asks for, and describe the object."""
+        """Fetch the model that the payload asks for, in the way that it asks for, and describe the object.
+
+        With `census`, tell what of all that was ever loaded is in memory and on disk instead, by serial.
+        """
+        if payload.get("census"):
+            return {"process": os.getpid(), "in_memory": self.watch.in_memory(), "on_disk": self.on_disk()}
         model = call(self.client.get_model, payload["ask"], payload["call"])
+        hold(payload)
         answer = {"process": os.getpid(), "type": type(model).__name__, "value": repr(model)}
         if isinstance(model, Model):
             answer |= {
-                "exact": self.loaded.get(model.serial) is model,
+                "exact": self.watch.serial_of(model) == model.serial,
                 "serial": model.serial,
                 "path": str(model.path),
                 "files": model.files,
                 "tokens": [token for token in model.files.values() if token],
             }
+            if "hold" in payload:
+                answer["files_at_end"] = Model.files_under(model.path)
         return answer
+
+    def on_disk(self):
+        """Give the serials of the models whose path still holds the tokens that were read there."""
+        return [
+            serial
+            for serial, (path, files) in list(self.loaded.items())
+            if self.holds(path, files) and any(files.values())
+        ]
+
+    @staticmethod
+    def holds(path, files):
+        """Tell whether each file with a token still lies there and holds it."""
+        try:
+            return all(Model.token_of(Path(path, name)) == token for name, token in files.items() if token)
+        except OSError:
+            return False
 
 
 class ONNXPredictor:
@@ -95,26 +168,53 @@ class ONNXPredictor:
 
         self.np = np
         self.client = onnx_client
+        self.watch = Watch()
+        self.serials = itertools.count(1)
         note("constructed")
 
     def predict(self, payload):
-        """Predict in the way that the payload asks for; with `describe`, tell what get_model gives instead."""
+        """Predict in the way that the payload asks for; with `describe`, tell what get_model gives instead.
+
+        With `watch`, the session behind the answer is watched from then on; with `census`, tell which of those are in
+        memory instead, by serial. A request that is held open holds the session, and runs it at the end.
+        """
+        if payload.get("census"):
+            return {"process": os.getpid(), "in_memory": self.watch.in_memory()}
         ask = payload["ask"]
         if payload.get("describe"):
             return {"process": os.getpid(), **self.describe(ask)}
         model_input = {name: self.tensor(**described) for name, described in payload["inputs"].items()}
-        outputs = call(self.client.predict, ask, payload["call"], model_input, model_input=model_input)
+        if "hold" in payload:
+            session = self.session(ask)
+            hold(payload)
+            outputs = session.run(None, model_input)
+        else:
+            outputs = call(self.client.predict, ask, payload["call"], model_input, model_input=model_input)
         arrays = [self.np.asarray(array) for array in (outputs.values() if isinstance(outputs, dict) else outputs)]
         tokens = [array for array in arrays if array.dtype == self.np.int64 and array.shape == (2,)]
         return {
             "process": os.getpid(),
             "tokens": ["".join(f"{half:08x}" for half in token.tolist()) for token in tokens],
+            **({"serial": self.watched(self.session(ask))} if payload.get("watch") else {}),
             "outputs": [
                 {"shape": list(array.shape), "data": array.ravel().tolist()}
                 for array in arrays
                 if self.np.issubdtype(array.dtype, self.np.floating)
             ],
         }
+
+    def session(self, ask):
+        """Give the session of a model."""
+        return self.client.get_model(*(ask[name] for name in ("name", "version") if name in ask))["session"]
+
+    def watched(self, session):
+        """Watch a session; gives its serial, the same for as long as the server keeps it."""
+        serial = self.watch.serial_of(session)
+        if serial is None:
+            serial = next(self.serials)
+            note("watched", serial=serial)
+            self.watch.add(session, serial)
+        return serial
 
     def tensor(self, type, shape, data=None):  # noqa: A002 - the keys of the payload
         """Make an input of these values, or else of a ramp from 0 to 1."""
