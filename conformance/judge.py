@@ -1,0 +1,238 @@
+"""The judge: which answers of a history no state of the source explains, and what that says; pure.
+
+A model goes through states, one after each change of it. An answer is explained by a state that its source may have been
+in when the request was answered, or at most `staleness` seconds before it was sent. Nothing else is asked of time, so
+that a server may look at its source whenever it likes within the deadline of design.md.
+"""
+
+from __future__ import annotations
+
+import bisect
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
+
+Tokens = frozenset[str]
+
+# The key of a model's only version where it has no version folders.
+UNVERSIONED = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of a model: of a single key, or of several that no answer can tell apart.
+
+    `versions` are those that can be served after it, each with its tokens; where content came in that cannot be loaded,
+    that is what was served before. `event` is the clause that asks a server to see the change. `begun` and `ended` are
+    moments of `timing.now`; what happened before the server was started is a change like all others.
+    """
+
+    begun: float
+    ended: float
+    model: str
+    event: str
+    versions: Mapping[str, Tokens]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request and its answer: the tokens of the files behind it, or None for an error.
+
+    `version` is None where the latest was asked for; `process` tells the server's processes apart.
+    """
+
+    begun: float
+    ended: float
+    model: str
+    version: str | None
+    process: str
+    tokens: Tokens | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A request whose answer nothing explains: the most specific clause that it breaks, and the reason in prose.
+
+    Moments in `expected` and `observed` are seconds after the first change.
+    """
+
+    clause: str
+    expected: str
+    observed: str
+    request: Request
+
+
+def judge(changes: Iterable[Change], requests: Iterable[Request], staleness: float) -> list[Finding]:
+    """Give the requests that break the contract, in the order in which they were sent.
+
+    `staleness` is the time in seconds after which a change has to be seen: `Pace.serve`.
+    """
+    changes = sorted(changes, key=lambda change: change.ended)
+    zero = changes[0].begun if changes else 0.0
+    sources = {model: _Source(model, changes, staleness) for model in {change.model for change in changes}}
+    questions: dict[tuple[str, str | None], list[Request]] = {}
+    for request in sorted(requests, key=lambda request: request.begun):
+        if request.model not in sources:
+            sources[request.model] = _Source(request.model, changes, staleness)
+        questions.setdefault((request.model, request.version), []).append(request)
+    findings = [
+        finding
+        for (model, _), asked in questions.items()
+        for finding in _Witness(sources[model], sources, asked, zero).findings()
+    ]
+    return sorted(findings, key=lambda finding: finding.request.begun)
+
+
+class _Source:
+    """The states that the source of one model went through; state 0 is that before its first change."""
+
+    def __init__(self, model: str, changes: Sequence[Change], staleness: float) -> None:
+        self.model = model
+        self.staleness = staleness
+        self.changes = [change for change in changes if change.model == model]
+        self._begun = [change.begun for change in self.changes]
+        self._ended = [change.ended for change in self.changes]
+
+    def allowed(self, request: Request) -> range:
+        """Give the states that may explain the answer: none that was over too long ago, none that came afterwards."""
+        first = bisect.bisect_left(self._ended, request.begun - self.staleness)
+        return range(first, bisect.bisect_right(self._begun, request.ended) + 1)
+
+    def answer(self, state: int, version: str | None) -> Tokens | None:
+        """Give what a request is answered by in a state: tokens, or None for an error."""
+        versions = self.changes[state - 1].versions if state else {}
+        if version is None:
+            return versions[max(versions, key=_number)] if versions else None
+        return next((tokens for name, tokens in versions.items() if name == version or _same(name, version)), None)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Every token that the model ever had."""
+        return Tokens(
+            token for change in self.changes for version in change.versions.values() for token in version
+        )  # fmt: skip
+
+
+class _Witness:
+    """All requests that put one question to one model, in the order in which they were sent."""
+
+    def __init__(self, source: _Source, sources: Mapping[str, _Source], asked: Sequence[Request], zero: float) -> None:
+        self._source = source
+        self._sources = sources
+        self._asked = asked
+        self._zero = zero
+        self._version = asked[0].version
+        states = range(len(source.changes) + 1)
+        self._answers = [source.answer(state, self._version) for state in states]
+
+    def findings(self) -> Iterator[Finding]:
+        """Judge each request by itself, and after those that its process had answered before it was sent."""
+        floors: dict[str, int] = {}
+        open_requests: dict[str, list[tuple[float, int]]] = {}
+        for request in self._asked:
+            completed = open_requests.setdefault(request.process, [])
+            while completed and completed[0][0] < request.begun:
+                _, state = heapq.heappop(completed)
+                floors[request.process] = max(state, floors.get(request.process, 0))
+            floor = floors.get(request.process, 0)
+            explaining = [state for state in self._source.allowed(request) if self._answers[state] == request.tokens]
+            if not explaining:
+                yield self._unexplained(request)
+            elif request.tokens is not None:
+                state = next((state for state in explaining if state >= floor), None)
+                if state is None:
+                    yield self._went_back(request, max(explaining), floor)
+                else:
+                    heapq.heappush(completed, (request.ended, state))
+
+    def _unexplained(self, request: Request) -> Finding:
+        past = [state for state in range(self._source.allowed(request).start) if self._answers[state] == request.tokens]
+        if past and not (request.tokens is None and self._was_served(request, past[-1])):
+            return self._stale(request, past[-1])
+        if request.tokens is None:
+            clause = "reload.no-gap"
+        elif not request.tokens <= self._source.tokens:
+            others = [source for source in self._sources.values() if source.tokens & request.tokens]
+            clause = "clients.by-name" if others else "reload.never-mixed"
+        elif any(request.tokens in change.versions.values() for change in self._source.changes):
+            clause = "layouts.latest-is-highest" if self._version is None else "clients.explicit-version"
+        else:
+            clause = "reload.never-mixed"
+        wanted = {self._answers[state] for state in self._source.allowed(request)}
+        return self._finding(clause, request, " or ".join(sorted(map(self._describe, wanted))))
+
+    def _stale(self, request: Request, state: int) -> Finding:
+        """Accuse the server of having missed the change after `state`, the last one that explains the answer."""
+        change = self._source.changes[state]
+        others = [
+            other
+            for other in self._asked
+            if other.process != request.process and other.ended < request.begun and self._is_newer(other, state)
+        ]
+        deadline = change.ended + self._source.staleness
+        wanted = self._describe(self._answers[self._source.allowed(request).start])
+        return Finding(
+            "reload.processes" if others else change.event,
+            f"{wanted}: the source changed ({change.event}) until {self._at(change.ended)}, which every process had to"
+            f" serve by {self._at(deadline)}",
+            f"{self._what(request)}, still {self._describe(request.tokens)}"
+            + (
+                f"; process {others[-1].process} had served the change by {self._at(others[-1].ended)}"
+                if others
+                else ""
+            ),
+            request,
+        )
+
+    def _went_back(self, request: Request, state: int, floor: int) -> Finding:
+        newer = self._source.changes[floor - 1]
+        return self._finding(
+            "reload.never-back",
+            request,
+            f"no older revision in process {request.process}, which had already served the change of"
+            f" {self._at(newer.ended)}: {self._describe(self._answers[floor])}",
+        )
+
+    def _finding(self, clause: str, request: Request, expected: str) -> Finding:
+        return Finding(clause, expected, f"{self._what(request)}, {self._describe(request.tokens)}", request)
+
+    def _was_served(self, request: Request, state: int) -> bool:
+        """Whether a later state had been served before, so that an error is a gap and no change that was missed."""
+        return any(other.ended < request.begun and self._is_newer(other, state) for other in self._asked)
+
+    def _is_newer(self, request: Request, state: int) -> bool:
+        return request.tokens is not None and request.tokens in self._answers[state + 1 :]
+
+    def _what(self, request: Request) -> str:
+        version = "the latest version" if request.version is None else f"version {request.version!r}"
+        return (
+            f"{version} of {request.model}, asked for at {self._at(request.begun)} and answered at"
+            f" {self._at(request.ended)} by process {request.process}"
+        )
+
+    def _describe(self, tokens: Tokens | None) -> str:
+        if tokens is None:
+            return "an error"
+        for source in self._sources.values():
+            for change in reversed(source.changes):
+                for version, carried in change.versions.items():
+                    if tokens == carried:
+                        of = f"version {version} of {source.model}" if version != UNVERSIONED else source.model
+                        return f"{of} as it was after {self._at(change.ended)}"
+        return f"files that were never together: tokens {', '.join(sorted(tokens)) or 'none'}"
+
+    def _at(self, moment: float) -> str:
+        return f"{moment - self._zero:.2f} s"
+
+
+def _number(version: str) -> float | int:
+    return int(version) if version != UNVERSIONED else -inf
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return int(one) == int(other)
+    except ValueError:
+        return False

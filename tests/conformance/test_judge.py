@@ -1,0 +1,96 @@
+"""The judge against histories written by hand, good and bad."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from conformance.judge import Change, Request, judge
+
+STALENESS = 10.0
+
+
+def change(at: float, versions: Mapping[str, str], event: str = "reload.version-added", model: str = "m") -> Change:
+    """Write a change that took a tenth of a second; each letter of a version is a token."""
+    return Change(at, at + 0.1, model, event, {name: frozenset(tokens) for name, tokens in versions.items()})
+
+
+def ask(
+    at: float, tokens: str | None, version: str | None = None, process: str = "1", model: str = "m", took: float = 0.1
+) -> Request:
+    """Write a request and its answer."""
+    return Request(at, at + took, model, version, process, None if tokens is None else frozenset(tokens))
+
+
+ONE = change(0, {"1": "a"}, "reload.model-added")
+TWO = change(20, {"1": "a", "2": "b"})
+BACK = change(40, {"1": "a"}, "reload.version-removed")
+
+GOOD = {
+    "served at once": ([ONE], [ask(1, "a")]),
+    "an error until the deadline": ([ONE], [ask(1, None), ask(9.9, None), ask(9.9, "a")]),
+    "the version before until the deadline": ([ONE, TWO], [ask(21, "a"), ask(30, "a"), ask(31, "b")]),
+    "the new version before its publication ended": ([ONE, TWO], [ask(20.05, "b", took=0.01)]),
+    "a request that waited while the source changed": ([ONE, TWO], [ask(15, "b", took=10)]),
+    "sent before the deadline, answered after": ([ONE, TWO], [ask(30, "a", took=10)]),
+    "each process in its own time": ([ONE, TWO], [ask(21, "b"), ask(22, "a", process="2")]),
+    "overlapping requests in any order": ([ONE, TWO], [ask(21, "a", took=5), ask(22, "b")]),
+    "back where the newer one was removed": ([ONE, TWO, BACK], [ask(31, "b"), ask(41, "a")]),
+    "an old version by its number": ([ONE, TWO], [ask(35, "a", "1"), ask(35, "b", "2"), ask(35, "b", "002")]),
+    "a removed version is an error": ([ONE, TWO, BACK], [ask(51, None, "2"), ask(51, "a", "1")]),
+    "versions are numbers": ([change(0, {"9": "a", "10": "b", "-1": "c"})], [ask(11, "b")]),
+    "beyond 64 bit": ([change(0, {str(2**70): "a", str(2**70 + 1): "b"})], [ask(11, "b")]),
+    "a model without versions": ([change(0, {"": "a"}, "reload.model-added")], [ask(11, "a")]),
+    "nobody knows a model that never was": ([ONE], [ask(11, None, model="other")]),
+    "the same files again": ([ONE, TWO, BACK, change(60, {"1": "a", "2": "b"})], [ask(41, "b"), ask(61, "b")]),
+}
+
+BAD = {
+    "reload.model-added": ([ONE], [ask(10.2, None)]),
+    "reload.version-added": ([ONE, TWO], [ask(30.2, "a")]),
+    "reload.version-removed": ([ONE, TWO, BACK], [ask(50.2, "b", "2")]),
+    "reload.updated-in-place": ([ONE, change(20, {"1": "z"}, "reload.updated-in-place")], [ask(30.2, "a")]),
+    "reload.no-gap": ([ONE, TWO], [ask(11, "a"), ask(21, None), ask(22, "b")]),
+    "reload.never-back": ([ONE, TWO], [ask(21, "b"), ask(22, "a")]),
+    "reload.never-mixed": ([ONE, change(20, {"1": "yz"})], [ask(21, "ay")]),
+    "reload.processes": ([ONE, TWO], [ask(25, "b"), ask(30.2, "a", process="2")]),
+    "layouts.latest-is-highest": ([change(0, {"9": "a", "10": "b"})], [ask(11, "a")]),
+    "clients.explicit-version": ([change(0, {"1": "a", "2": "b"})], [ask(11, "b", "1")]),
+    "clients.by-name": ([ONE, change(0, {"1": "x"}, model="n")], [ask(11, "x")]),
+}
+
+
+@pytest.mark.parametrize("history", GOOD.values(), ids=GOOD)
+def test_good_histories(history: tuple[list[Change], list[Request]]) -> None:
+    """A history that the contract allows has no findings."""
+    assert judge(*history, STALENESS) == []
+
+
+@pytest.mark.parametrize(("clause", "history"), BAD.items(), ids=BAD)
+def test_bad_histories(clause: str, history: tuple[list[Change], list[Request]]) -> None:
+    """A history that breaks one clause has one finding, of that clause."""
+    assert [finding.clause for finding in judge(*history, STALENESS)] == [clause]
+
+
+def test_tokens_of_nobody() -> None:
+    """Files that were never published are no state of the source."""
+    assert [finding.clause for finding in judge([ONE], [ask(11, "?")], STALENESS)] == ["reload.never-mixed"]
+
+
+def test_a_model_that_never_was_is_served() -> None:
+    """An answer under a name that was never published is from another model."""
+    assert [finding.clause for finding in judge([ONE], [ask(11, "a", model="o")], STALENESS)] == ["clients.by-name"]
+
+
+def test_prose() -> None:
+    """A finding says what was expected by when and what was seen when, in seconds since the first change."""
+    (finding,) = judge([ONE, TWO], [ask(30.2, "a")], STALENESS)
+    assert finding.expected == (
+        "version 2 of m as it was after 20.10 s: the source changed (reload.version-added) until 20.10 s,"
+        " which every process had to serve by 30.10 s"
+    )
+    assert finding.observed == (
+        "the latest version of m, asked for at 30.20 s and answered at 30.30 s by process 1,"
+        " still version 1 of m as it was after 20.10 s"
+    )
