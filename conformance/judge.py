@@ -1,8 +1,8 @@
 """The judge: which answers of a history no state of the source explains, and what that says; pure.
 
-A model goes through states, one after each change of it. An answer is explained by a state that its source may have been
-in when the request was answered, or at most `staleness` seconds before it was sent. Nothing else is asked of time, so
-that a server may look at its source whenever it likes within the deadline of design.md.
+A model goes through states, one after each change of it. An answer is explained by a state that its source may have
+been in when the request was answered, or at most `staleness` seconds before it was sent. Nothing else is asked of time,
+so that a server may look at its source whenever it likes within the deadline of design.md.
 """
 
 from __future__ import annotations
@@ -141,11 +141,11 @@ class _Witness:
             if not explaining:
                 yield self._unexplained(request)
             elif request.tokens is not None:
-                state = next((state for state in explaining if state >= floor), None)
-                if state is None:
-                    yield self._went_back(request, max(explaining), floor)
+                newer = [state for state in explaining if state >= floor]
+                if newer:
+                    heapq.heappush(completed, (request.ended, newer[0]))
                 else:
-                    heapq.heappush(completed, (request.ended, state))
+                    yield self._went_back(request, floor)
 
     def _unexplained(self, request: Request) -> Finding:
         past = [state for state in range(self._source.allowed(request).start) if self._answers[state] == request.tokens]
@@ -172,21 +172,17 @@ class _Witness:
             if other.process != request.process and other.ended < request.begun and self._is_newer(other, state)
         ]
         deadline = change.ended + self._source.staleness
+        seen = f"; process {others[-1].process} had served the change by {self._at(others[-1].ended)}" if others else ""
         wanted = self._describe(self._answers[self._source.allowed(request).start])
         return Finding(
             "reload.processes" if others else change.event,
             f"{wanted}: the source changed ({change.event}) until {self._at(change.ended)}, which every process had to"
             f" serve by {self._at(deadline)}",
-            f"{self._what(request)}, still {self._describe(request.tokens)}"
-            + (
-                f"; process {others[-1].process} had served the change by {self._at(others[-1].ended)}"
-                if others
-                else ""
-            ),
+            f"{self._what(request)}, still {self._describe(request.tokens)}{seen}",
             request,
         )
 
-    def _went_back(self, request: Request, state: int, floor: int) -> Finding:
+    def _went_back(self, request: Request, floor: int) -> Finding:
         newer = self._source.changes[floor - 1]
         return self._finding(
             "reload.never-back",
@@ -216,11 +212,11 @@ class _Witness:
         if tokens is None:
             return "an error"
         for source in self._sources.values():
-            for change in reversed(source.changes):
+            for change in source.changes:
                 for version, carried in change.versions.items():
                     if tokens == carried:
                         of = f"version {version} of {source.model}" if version != UNVERSIONED else source.model
-                        return f"{of} as it was after {self._at(change.ended)}"
+                        return f"{of}, whole since {self._at(change.ended)}"
         return f"files that were never together: tokens {', '.join(sorted(tokens)) or 'none'}"
 
     def _at(self, moment: float) -> str:

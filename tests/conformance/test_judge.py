@@ -17,7 +17,13 @@ def change(at: float, versions: Mapping[str, str], event: str = "reload.version-
 
 
 def ask(
-    at: float, tokens: str | None, version: str | None = None, process: str = "1", model: str = "m", took: float = 0.1
+    at: float,
+    tokens: str | None,
+    version: str | None = None,
+    *,
+    process: str = "1",
+    model: str = "m",
+    took: float = 0.1,
 ) -> Request:
     """Write a request and its answer."""
     return Request(at, at + took, model, version, process, None if tokens is None else frozenset(tokens))
@@ -87,10 +93,10 @@ def test_prose() -> None:
     """A finding says what was expected by when and what was seen when, in seconds since the first change."""
     (finding,) = judge([ONE, TWO], [ask(30.2, "a")], STALENESS)
     assert finding.expected == (
-        "version 2 of m as it was after 20.10 s: the source changed (reload.version-added) until 20.10 s,"
+        "version 2 of m, whole since 20.10 s: the source changed (reload.version-added) until 20.10 s,"
         " which every process had to serve by 30.10 s"
     )
     assert finding.observed == (
         "the latest version of m, asked for at 30.20 s and answered at 30.30 s by process 1,"
-        " still version 1 of m as it was after 20.10 s"
+        " still version 1 of m, whole since 0.10 s"
     )
