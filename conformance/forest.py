@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from conformance import timing
 from conformance.catalogue import PredictorType, Source
 from conformance.deployment import Deployment, ServerDiedError
-from conformance.marks import Naming, Plant, Planting, PlantingMark
+from conformance.marks import PLAIN, Configuration, Naming, Plant, Planting, PlantingMark
 from conformance.project import Api
 from conformance.run import Run
 from conformance.s3.ledger import Request, requests_about
@@ -57,9 +57,12 @@ class Ground:
     naming: Naming
     witness: str
     alone: str = ""
+    configuration: Configuration = PLAIN
 
     def __str__(self) -> str:
         shared = f"{self.setting}, models named by {self.naming}"
+        if self.configuration != PLAIN:
+            shared += f", {self.configuration}"
         return shared if self.witness == "usual" else f"{shared}, predictor class of witness/{self.witness}.py"
 
 
@@ -182,9 +185,13 @@ class Forest:
         return self._deployment
 
     def _api(self) -> Api:
-        return Api(self.ground.setting.predictor, self._naming(), self.ground.witness)
+        ground = self.ground
+        models = self._naming()
+        if sizes := ground.configuration.of_models:
+            models = models | {"models": {**models["models"], **sizes}}
+        return Api(ground.setting.predictor, models, ground.witness, ground.configuration.of_predictor)
 
-    def _naming(self) -> Mapping[str, Any]:
+    def _naming(self) -> dict[str, Any]:
         if self.ground.naming == "dir":
             return {"models": {"dir": f"{self._target.url}/"}}
         urls = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Literal, Protocol
 
 import pytest
 
-from conformance.catalogue import PREDICTORS, PredictorType
+from conformance.catalogue import PREDICTORS, Feature, PredictorType
 from fixtures.trees import Tree
 
 Naming = Literal["dir", "paths", "paths-by-alias", "model_path"]
@@ -41,6 +41,49 @@ Plant = Callable[[Grow], Planting]
 
 
 @dataclass(frozen=True)
+class Configuration:
+    """What a configuration says beyond predictor and models; None leaves a key out, under its name in the document."""
+
+    cache_size: int | None = None
+    disk_cache_size: int | None = None
+    processes_per_replica: int | None = None
+    threads_per_process: int | None = None
+
+    @property
+    def of_models(self) -> Mapping[str, int]:
+        """The keys that stand in the section `models`."""
+        return {key: size for key, size in self._given.items() if key in {"cache_size", "disk_cache_size"}}
+
+    @property
+    def of_predictor(self) -> Mapping[str, int]:
+        """The keys that stand in the section `predictor`."""
+        return {key: number for key, number in self._given.items() if key not in self.of_models}
+
+    @property
+    def features(self) -> list[Feature]:
+        """The features that a server must have to be configured so."""
+        needed: Mapping[str, Feature] = {
+            "cache_size": "cache",
+            "processes_per_replica": "processes",
+            "threads_per_process": "threads",
+        }
+        return [feature for key, feature in needed.items() if key in self._given]
+
+    @property
+    def _given(self) -> Mapping[str, int]:
+        return {key: number for key, number in asdict(self).items() if number is not None}
+
+    def __str__(self) -> str:
+        return ", ".join(f"{key} {number}" for key, number in self._given.items())
+
+
+PLAIN = Configuration()
+
+# Most tests of the cache are content with this one, so that they share a server.
+SMALL_CACHE = Configuration(cache_size=2, disk_cache_size=4)
+
+
+@dataclass(frozen=True)
 class PlantingMark:
     """What a test wants published and served; see `planting`."""
 
@@ -49,6 +92,7 @@ class PlantingMark:
     witness: str
     alone: bool
     predictors: tuple[PredictorType, ...]
+    configuration: Configuration = PLAIN
 
 
 def clause(clause_id: str) -> pytest.MarkDecorator:
@@ -63,11 +107,12 @@ def planting(
     witness: str = "usual",
     alone: bool = False,
     predictors: tuple[PredictorType, ...] = PREDICTORS,
+    configuration: Configuration = PLAIN,
 ) -> pytest.MarkDecorator:
-    """Say what is published for a test, in which way models are named, and which predictor class runs.
+    """Say what is published for a test, in which way models are named, which predictor class runs, configured how.
 
     Tests share a server unless they are to be `alone`, or name their model by model_path, which holds only one.
     `predictors` leaves out those for which the contract does not say what the test expects.
     """
-    mark = PlantingMark(plant, naming, witness, alone or naming == "model_path", predictors)
+    mark = PlantingMark(plant, naming, witness, alone or naming == "model_path", predictors, configuration)
     return pytest.mark.planting(mark)

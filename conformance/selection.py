@@ -9,12 +9,12 @@ import pytest
 from conformance.catalogue import Catalogue, Clause
 from conformance.forest import MODELS, Ground, Setting
 from conformance.implementation import Implementation
-from conformance.marks import PlantingMark
+from conformance.marks import PLAIN, SMALL_CACHE, PlantingMark
 from conformance.problems import InvalidInputError
 
-# A TensorFlow server takes some ten seconds to start. Unless the full product is asked for, its cases share two
-# servers, in which each source and each of these namings occurs.
-_TENSORFLOW_GROUNDS = frozenset({("s3", "dir"), ("local", "paths")})
+# A TensorFlow server takes some ten seconds to start. Unless the full product is asked for, its cases share three
+# servers, in which each source and each of these namings occurs, without and with a cache.
+_TENSORFLOW_GROUNDS = frozenset({("s3", "dir", PLAIN), ("local", "paths", PLAIN), ("s3", "dir", SMALL_CACHE)})
 
 
 def parametrize_settings(metafunc: pytest.Metafunc) -> None:
@@ -59,7 +59,9 @@ def ground_of(item: pytest.Item) -> Ground | None:
     setting, mark = setting_of(item), planting_of(item)
     if setting is None or mark is None:
         return None
-    return Ground(setting, mark.naming, mark.witness, alone=item.nodeid if mark.alone else "")
+    return Ground(
+        setting, mark.naming, mark.witness, alone=item.nodeid if mark.alone else "", configuration=mark.configuration
+    )
 
 
 def is_about(item: pytest.Item, clause: Clause) -> bool:
@@ -80,7 +82,7 @@ def is_in_matrix(item: pytest.Item, *, full: bool) -> bool:
     if full or ground is None or ground.setting.predictor != "tensorflow":
         return True
     shared = not ground.alone and ground.witness == "usual"
-    return shared and (ground.setting.source, ground.naming) in _TENSORFLOW_GROUNDS
+    return shared and (ground.setting.source, ground.naming, ground.configuration) in _TENSORFLOW_GROUNDS
 
 
 def check_chosen_clauses(chosen: Sequence[str], catalogue: Catalogue) -> None:
@@ -102,9 +104,10 @@ def missing_for(item: pytest.Item, clause: Clause, implementation: Implementatio
         return implementation.missing_for(clause)
     missing = implementation.missing_for(clause, setting.predictor, setting.source)
     mark = planting_of(item)
-    if mark is not None and mark.naming != "model_path" and "multi-model" not in implementation.declares.features:
-        missing.append("feature multi-model")
-    return missing
+    if mark is not None:
+        needed = [*mark.configuration.features, *(["multi-model"] if mark.naming != "model_path" else [])]
+        missing += [f"feature {name}" for name in needed if name not in implementation.declares.features]
+    return list(dict.fromkeys(missing))
 
 
 def by_ground(items: Iterable[pytest.Item]) -> list[pytest.Item]:
