@@ -1,4 +1,4 @@
-"""The reference with a fault: `python -m tests.faults.server FAULT serve PROJECT ...`.
+"""A changed server: `python -m tests.faults.server CHANGE serve PROJECT ...`.
 
 The change is made at import, so that the processes that the server starts, which import this module again, have it too.
 """
@@ -7,13 +7,13 @@ import os
 import sys
 
 from reference.__main__ import main
-from tests.faults.changes import FAULTS
+from tests.faults.registry import changes
 
 _NAME = "SERVECHECK_FAULT"
 
 if _NAME not in os.environ:
     os.environ[_NAME] = sys.argv.pop(1)
-FAULTS[os.environ[_NAME]].apply()
+changes()[os.environ[_NAME]].apply()
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,0 +1,80 @@
+"""Judge changed servers: `nox -s faults -- [NAME...] [--resume]`, all of them if none is named."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.faults.judging import Judgement, Options, judge, recall
+from tests.faults.registry import Change, changes
+from tests.faults.tables import print_faults, print_problems, print_variations
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nox -s faults --", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of a change, or the beginning of some")
+    parser.add_argument("--kind", choices=["faults", "variations"], help="only these")
+    parser.add_argument(
+        "--resume", action="store_true", help="judge only what has no judgement yet, or changed since it was judged"
+    )
+    parser.add_argument("--list", action="store_true", help="tell what there is, and judge nothing")
+    parser.add_argument("--report-dir", type=Path, default=Path("report/faults"), metavar="DIR")
+    parser.add_argument("--at-once", type=int, default=2, metavar="N", help="runs side by side (default: 2)")
+    parser.add_argument("--clock", help="of the suite")
+    parser.add_argument("--patience", type=float, default=1.0, metavar="FACTOR", help="of the suite (default: 1)")
+    return parser
+
+
+def main() -> int:
+    """Run the command line; the exit status is 0 if every change was judged rightly."""
+    arguments = _parser().parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    chosen = _choose(changes(), arguments.names, arguments.kind)
+    if not chosen:
+        print(f"error: no change is called {' or '.join(arguments.names)}", file=sys.stderr)
+        return 2
+    if arguments.list:
+        for change in chosen:
+            clauses = ", ".join(sorted(change.clauses)) or "breaks nothing"
+            console.print(f"[bold]{change.name}[/] ({clauses})\n  {change.description}\n  {change.seen}")
+        return 0
+    options = Options(arguments.report_dir.resolve(), clock=arguments.clock, patience=arguments.patience)
+    kept = {change.name: recall(change, options) for change in chosen} if arguments.resume else {}
+    judgements = {name: judgement for name, judgement in kept.items() if judgement is not None}
+    pending = [change for change in chosen if change.name not in judgements]
+    judgements |= _judge_all(console, pending, options, arguments.at_once)
+    print_faults(console, chosen, judgements)
+    print_variations(console, chosen, judgements)
+    print_problems(console, judgements.values())
+    return 0 if all(judgement.is_right for judgement in judgements.values()) else 1
+
+
+def _choose(there: Mapping[str, Change], names: Sequence[str], kind: str | None) -> list[Change]:
+    def is_chosen(change: Change) -> bool:
+        named = not names or any(change.name.startswith(name) for name in names)
+        return named and (kind is None or change.is_fault == (kind == "faults"))
+
+    return [change for change in there.values() if is_chosen(change)]
+
+
+def _judge_all(console: Console, pending: Sequence[Change], options: Options, at_once: int) -> dict[str, Judgement]:
+    done: dict[str, Judgement] = {}
+    with ThreadPoolExecutor(at_once) as pool:
+        runs: dict[Future[Judgement], Change] = {pool.submit(judge, change, options): change for change in pending}
+        for future in as_completed(runs):
+            judgement = future.result()
+            done[judgement.name] = judgement
+            end = "right" if judgement.is_right else "; ".join(judgement.problems)
+            console.print(
+                f"{len(done)}/{len(pending)} {judgement.name}: {end} ({judgement.seconds:.0f} s)", highlight=False
+            )
+    return done
+
+
+if __name__ == "__main__":
+    sys.exit(main())

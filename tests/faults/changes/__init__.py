@@ -1,0 +1,1 @@
+"""Faulty servers, by the family of clauses that they were written for."""

@@ -1,0 +1,111 @@
+"""Servers that get the reload family wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reference import catalog, inventory
+from reference.inventory import Inventory
+from reference.layout import Version
+from reference.models import Models
+from reference.resident import Candidate, Resident, Slot
+from reference.sources import File, Source
+from reference.store import Revision
+from tests.faults.configurations import ONNX_LOCAL, ONNX_S3, PYTHON_LOCAL, PYTHON_S3
+from tests.faults.registry import fault
+
+
+@fault(
+    "same-size-unnoticed",
+    seen="the original: a file overwritten within one second of its last change went unnoticed",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.updated-in-place"],
+)
+def _same_size_unnoticed() -> None:
+    """A file overwritten by another one of the same size is not seen to have changed."""
+    unsettled = Inventory.unsettled
+
+    def by_size(self: Inventory, name: str, source: Source, root: str, listed: list[File]) -> inventory.Held | None:
+        held = unsettled(self, name, source, root, listed)
+        if held is not None and held.listed is not None and _sizes(held.listed) == _sizes(listed):
+            return None
+        return held
+
+    Inventory.unsettled = by_size
+
+
+def _sizes(files: Iterable[File]) -> list[tuple[str, int]]:
+    return [(file.key, file.size) for file in files]
+
+
+@fault(
+    "deletion-unnoticed",
+    seen="the original: deleting a file that was not the newest went unnoticed",
+    on=[PYTHON_S3],
+    breaks=["reload.structure-changed"],
+)
+def _deletion_unnoticed() -> None:
+    """A file that is deleted from a model, of which others stay, is not missed."""
+    unsettled = Inventory.unsettled
+
+    def only_growth(self: Inventory, name: str, source: Source, root: str, listed: list[File]) -> inventory.Held | None:
+        held = unsettled(self, name, source, root, listed)
+        if held is not None and held.listed is not None and set(listed) < set(held.listed):
+            folders = {file.key.rpartition("/")[0] for file in listed}
+            if folders == {file.key.rpartition("/")[0] for file in held.listed}:
+                return None
+        return held
+
+    Inventory.unsettled = only_growth
+
+
+@fault(
+    "removed-model-stays",
+    seen="triton-inference-server/server: versions deleted on S3 stay",
+    on=[ONNX_S3],
+    breaks=["reload.model-removed"],
+)
+def _removed_model_stays() -> None:
+    """A model of which nothing is left in the source is served for ever."""
+    Inventory.remove = lambda self, name: None  # noqa: ARG005
+
+
+@fault(
+    "broken-update-unserves",
+    seen="tensorflow/serving 631, 1086: a half-copied version is loaded in the place of a good one",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.broken-keeps-last-good"],
+)
+def _broken_update_unserves() -> None:
+    """An update in place that cannot be loaded leaves nothing to serve: the revision before it is gone."""
+    renewed = Inventory._renewed
+
+    def newest_only(
+        self: Inventory, known: inventory.Entry | None, version: Version, revision: Revision
+    ) -> inventory.Entry:
+        entry = renewed(self, known, version, revision)
+        del entry.revisions[1:]
+        return entry
+
+    Inventory._renewed = newest_only
+    attempt = Slot._try
+
+    def forgetful(self: Slot, candidate: Candidate, newest: bool) -> Resident | None:
+        loaded = attempt(self, candidate, newest)
+        if loaded is None:
+            self.resident = None
+        return loaded
+
+    Slot._try = forgetful
+
+
+@fault(
+    "unfinished-version-is-latest",
+    seen="triton-inference-server/server 6534: an incomplete version folder wedges the model",
+    on=[ONNX_LOCAL],
+    breaks=["reload.half-uploaded"],
+)
+def _unfinished_version_is_latest() -> None:
+    """The highest version is the latest although it cannot be loaded."""
+    catalog.Model.best = lambda self: self.descending[0]
+    Models._highest_that_loads = lambda self, model: model.latest.get()  # noqa: ARG005

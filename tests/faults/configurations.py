@@ -1,0 +1,70 @@
+"""The configurations on which changed servers are judged: each is one implementation file, with what it declares."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+REFERENCE = ROOT / "conformance" / "implementations" / "reference.toml"
+
+# How the implementation file of the reference starts it.
+_COMMAND = ("python", "-m", "reference")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A part of what the reference declares; the suite runs all of its tests that speak of it, whatever they judge.
+
+    A clause is judged on every configuration that it speaks of, so that a fault that turns a clause red for which it is
+    not listed is seen to do so.
+    """
+
+    name: str
+    predictors: tuple[str, ...]
+    sources: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    """Features that are not declared."""
+
+    def write(self, file: Path, command: Sequence[str], intervals: Mapping[str, Any]) -> None:
+        """Write the implementation file of a server that `command` starts in the place of the reference.
+
+        `intervals` are declared in the place of those of the reference.
+        """
+        document = tomllib.loads(REFERENCE.read_text(encoding="utf-8"))
+        process, declares = document["process"], document["declares"]
+        assert tuple(process["command"][:3]) == _COMMAND
+        process["command"] = [*command, *process["command"][3:]]
+        declares["predictors"] = list(self.predictors)
+        declares["sources"] = list(self.sources)
+        declares["features"] = [feature for feature in declares["features"] if feature not in self.without]
+        document["intervals"] |= intervals
+        file.write_text("\n".join(_table(*table) for table in document.items()), encoding="utf-8")
+
+
+def _table(name: str, values: Mapping[str, Any]) -> str:
+    # Strings, numbers, true, false and lists of them are the same in JSON and in TOML.
+    return "".join([f"[{name}]\n", *(f"{key} = {json.dumps(value)}\n" for key, value in values.items())])
+
+
+def _one(predictor: str, source: str) -> Configuration:
+    return Configuration(f"{predictor}-{source}", (predictor,), (source,), without=("cache",))
+
+
+def _cached(predictor: str, source: str) -> Configuration:
+    return Configuration(f"{predictor}-{source}-cached", (predictor,), (source,))
+
+
+PYTHON_S3, PYTHON_LOCAL = _one("python", "s3"), _one("python", "local")
+ONNX_S3, ONNX_LOCAL = _one("onnx", "s3"), _one("onnx", "local")
+TENSORFLOW_S3, TENSORFLOW_LOCAL = _one("tensorflow", "s3"), _one("tensorflow", "local")
+
+# The same, and with multi model caching declared.
+CACHED_PYTHON_S3, CACHED_PYTHON_LOCAL = _cached("python", "s3"), _cached("python", "local")
+CACHED_ONNX_S3, CACHED_ONNX_LOCAL = _cached("onnx", "s3"), _cached("onnx", "local")
+
+EVERYTHING = Configuration("everything", ("python", "onnx", "tensorflow"), ("s3", "local"))

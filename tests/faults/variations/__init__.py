@@ -1,0 +1,1 @@
+"""Correct servers that differ from the reference in what the contract leaves open."""
