@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 import pytest
 
-from conformance.catalogue import PREDICTORS, Feature, PredictorType
+from conformance.catalogue import PREDICTORS, SOURCES, Feature, PredictorType, Source
 from fixtures.trees import Tree
 
 Naming = Literal["dir", "paths", "paths-by-alias", "model_path"]
@@ -93,6 +93,7 @@ class PlantingMark:
     alone: bool
     predictors: tuple[PredictorType, ...]
     configuration: Configuration = PLAIN
+    sources: tuple[Source, ...] = SOURCES
 
 
 def clause(clause_id: str) -> pytest.MarkDecorator:
@@ -108,11 +109,13 @@ def planting(
     alone: bool = False,
     predictors: tuple[PredictorType, ...] = PREDICTORS,
     configuration: Configuration = PLAIN,
+    sources: tuple[Source, ...] = SOURCES,
 ) -> pytest.MarkDecorator:
     """Say what is published for a test, in which way models are named, which predictor class runs, configured how.
 
     Tests share a server unless they are to be `alone`, or name their model by model_path, which holds only one.
-    `predictors` leaves out those for which the contract does not say what the test expects.
+    `predictors` and `sources` leave out those for which the contract does not say what the test expects, or where
+    nothing shows it.
     """
-    mark = PlantingMark(plant, naming, witness, alone or naming == "model_path", predictors, configuration)
+    mark = PlantingMark(plant, naming, witness, alone or naming == "model_path", predictors, configuration, sources)
     return pytest.mark.planting(mark)

@@ -11,3 +11,7 @@ class InvalidInputError(SuiteError):
 
 class HarnessError(SuiteError):
     """The suite could not do its part of the work, or the server broke the protocol in a way no clause covers."""
+
+
+class UnobservableError(Exception):
+    """Nothing that this server shows tells whether it keeps the clause."""

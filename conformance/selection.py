@@ -73,6 +73,7 @@ def is_about(item: pytest.Item, clause: Clause) -> bool:
         setting.predictor in clause.predictors
         and setting.predictor in mark.predictors
         and setting.source in clause.sources
+        and setting.source in mark.sources
     )
 
 

@@ -167,6 +167,17 @@ class Stand:
         """
         return self.forest.requests_since(self._plant, moment)
 
+    def await_eviction(self, until: Callable[[], bool] | None = None) -> None:
+        """Wait until an eviction run that began after this call has ended.
+
+        A server that shows no run is given the time of one; `until` tells that it has done its work before that.
+        """
+        end = timing.now() + self.deployment.pace.evict
+        if until is None:
+            timing.wait_until(end)
+        else:
+            timing.poll(lambda: until() or None, until=end)
+
     def question(self, name: str, version: Version) -> str:
         """Write what was asked, for an expectation."""
         of = f"model {self.published_name(name)}"

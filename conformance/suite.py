@@ -20,7 +20,7 @@ from conformance.forest import Forest, Forests
 from conformance.implementation import load_implementation
 from conformance.lab import Lab
 from conformance.outcomes import EXIT_STATUS, Outcome, TestResult, Verdict
-from conformance.problems import InvalidInputError, SuiteError
+from conformance.problems import InvalidInputError, SuiteError, UnobservableError
 from conformance.results import results_document, results_file, write_results
 from conformance.run import Run
 from conformance.smoke import check_smoke
@@ -232,6 +232,9 @@ class Suite:
         elif isinstance(error, pytest.skip.Exception):
             message = item.stash.get(_NOT_SUPPORTED, str(error))
             outcome = Outcome.NOT_SUPPORTED if _NOT_SUPPORTED in item.stash else Outcome.SKIPPED
+        elif isinstance(error, UnobservableError):
+            outcome, message = Outcome.UNOBSERVABLE, str(error)
+            report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"unobservable: {message}")
         else:
             outcome = Outcome.ERROR
             message = (

@@ -17,8 +17,12 @@ ANSWER_ALLOWANCE = 30.0
 STOP_ALLOWANCE = 30.0
 LOAD_ALLOWANCE = 5.0
 KEY_ALLOWANCE = 0.005
+RUN_ALLOWANCE = 2.0
 
-POLL_SECONDS = 0.05
+# Between two questions: a share of the time for which it has been asked already, within these bounds.
+_POLL_SHARE = 0.1
+_POLL_LEAST = 0.02
+_POLL_MOST = 0.5
 
 
 def now() -> float:
@@ -31,10 +35,11 @@ def poll(condition: Callable[[], T | None], until: float) -> T | None:
 
     The condition is asked at least once, and once more at the end, so that a slow machine is no reason to give up.
     """
+    begun = now()
     while (found := condition()) is None:
         if now() >= until:
             return condition()
-        time.sleep(POLL_SECONDS)  # noqa: TID251 - the one place
+        time.sleep(min(max((now() - begun) * _POLL_SHARE, _POLL_LEAST), _POLL_MOST))  # noqa: TID251 - the one place
     return found
 
 
@@ -75,7 +80,17 @@ class Pace:
     def serve(self) -> float:
         """How long after the end of a mutation its result may be missing: the deadline of design.md."""
         scans = self.intervals.passes * (self.intervals.reload + self._scan)
-        return scans + self.intervals.propagate + LOAD_ALLOWANCE * self.patience
+        return scans + self.intervals.propagate + self.load
+
+    @property
+    def load(self) -> float:
+        """How long a server may take to load what a test has published."""
+        return LOAD_ALLOWANCE * self.patience
+
+    @property
+    def evict(self) -> float:
+        """How long it takes until a run that begins after now has ended, when another has just begun."""
+        return self.intervals.evict + 2 * RUN_ALLOWANCE * self.patience
 
     @property
     def settle(self) -> float:
@@ -92,5 +107,5 @@ class Pace:
         return (
             f"{self.serve:g} s = {intervals.passes} passes x ({intervals.reload:g} s reload interval"
             f" + {self._scan:g} s for a scan of {self.keys} keys) + {intervals.propagate:g} s to propagate"
-            f" + {LOAD_ALLOWANCE * self.patience:g} s allowed for loading"
+            f" + {self.load:g} s allowed for loading"
         )
