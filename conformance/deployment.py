@@ -110,6 +110,11 @@ class Deployment:
         self.history.note("server ready")
 
     @property
+    def url(self) -> str:
+        """Where the server listens; only after `spawn`."""
+        return self._url
+
+    @property
     def process(self) -> LeashedProcess:
         """The running command; only after `spawn`."""
         assert self._process is not None, "the server was not started"

@@ -19,12 +19,12 @@ _WITNESSES = Path(__file__).parent / "witness"
 class Api:
     """The configuration of one API; `models` holds `model_path` or `models` as spec/models.md writes them.
 
-    `witness` names the module in conformance/witness/ whose predictor class runs inside the server.
+    `witness` is the module whose predictor class runs inside the server: its name in conformance/witness/, or its file.
     """
 
     predictor: PredictorType
     models: Mapping[str, Any]
-    witness: str = "usual"
+    witness: str | Path = "usual"
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def to_yaml(self) -> str:
@@ -39,7 +39,8 @@ def write_project(api: Api, folder: Path, journals: Path) -> None:
     folder.mkdir(parents=True)
     journals.mkdir()
     (folder / "cortex.yaml").write_text(api.to_yaml(), encoding="utf-8")
-    witness = (_WITNESSES / f"{api.witness}.py").read_text(encoding="utf-8")
+    file = api.witness if isinstance(api.witness, Path) else _WITNESSES / f"{api.witness}.py"
+    witness = file.read_text(encoding="utf-8")
     (folder / "predictor.py").write_text(witness.replace("@journal_folder@", str(journals)), encoding="utf-8")
 
 
