@@ -8,12 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from conformance.s3.faults import FaultKind
+
 
 @dataclass(frozen=True)
 class Entry:
     """One request of a server and what S3 answered.
 
     `begun` and `ended` are moments of `timing.now`; `prefix` is that of a listing, None for other requests.
+    `status` is 0 when the connection was broken off, and `fault` what the suite had the proxy do to the request.
     """
 
     begun: float
@@ -24,6 +27,7 @@ class Entry:
     prefix: str | None
     status: int
     size: int
+    fault: FaultKind | None = None
 
     def to_line(self) -> str:
         """Write the entry as one line of JSON."""

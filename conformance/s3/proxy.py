@@ -1,13 +1,18 @@
-"""The recording proxy in front of S3: `python -m conformance.s3.proxy ANNOUNCEMENT UPSTREAM_URL LEDGER_FILE`.
+"""The proxy in front of S3: `python -m conformance.s3.proxy ANNOUNCEMENT UPSTREAM_URL LEDGER_FILE CONTROL_SOCKET`.
 
-Requests pass unchanged, Host header and raw path included, so that signatures stay valid and odd keys stay odd.
+It notes every request in the ledger, and does what the suite asks for over the control socket to some of them. The
+others pass unchanged, Host header and raw path included, so that signatures stay valid and odd keys stay odd.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
+import struct
 import sys
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,23 +22,88 @@ from yarl import URL
 
 from conformance import timing
 from conformance.processes import announce
+from conformance.s3.faults import LATE, Fault
 from conformance.s3.ledger import Entry
 
 # These belong to one connection, not to the message (RFC 9110, 7.6.1); Expect is answered by the proxy itself.
 _HOP_BY_HOP = frozenset({"connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
 _BAD_GATEWAY = 502
+_NO_ANSWER = 0
+_SLOW_DOWN = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+)
+
+
+class FaultsInForce:
+    """The faults that the suite holds at this moment, each by a connection of its own."""
+
+    def __init__(self) -> None:
+        self._held: dict[asyncio.StreamWriter, Fault] = {}
+
+    async def take_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Keep the fault of one connection in force until its other end lets go of it."""
+        fault = Fault(**json.loads(await reader.readline()))
+        self._held[writer] = fault
+        writer.write(b"+")
+        await reader.read()
+        self._held.pop(writer, None)
+        writer.close()
+
+    def meet(self, asked: Asked) -> Fault | None:
+        """Give the fault that meets a request, if there is one, and tell who holds it."""
+        for writer, fault in self._held.items():
+            if fault.meets(method=asked.method, bucket=asked.bucket, key=asked.key, prefix=asked.prefix):
+                writer.write(b"\n")
+                return fault
+        return None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks for, and since when; `prefix` is that of a listing, None for other requests."""
+
+    begun: float
+    method: str
+    bucket: str
+    key: str
+    prefix: str | None
+
+    @classmethod
+    def by(cls, request: web.Request) -> Asked:
+        """Read it from a request."""
+        bucket, _, key = unquote(request.raw_path.partition("?")[0]).removeprefix("/").partition("/")
+        is_listing = request.method == "GET" and not key
+        return cls(timing.now(), request.method, bucket, key, request.query.get("prefix", "") if is_listing else None)
 
 
 class RecordingProxy:
     """Forwards every request to one upstream endpoint and notes it in the ledger."""
 
-    def __init__(self, upstream: str, ledger: Path) -> None:
+    def __init__(self, upstream: str, ledger: Path, faults: FaultsInForce) -> None:
         self._upstream = upstream.rstrip("/")
         self._ledger = ledger.open("a", encoding="utf-8", buffering=1)
+        self._faults = faults
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Forward one request, and note it before the server can see the end of the answer, or when it broke off."""
-        begun = timing.now()
+        """Answer one request, and note it before the server can see the end of the answer, or when it broke off."""
+        asked = Asked.by(request)
+        fault = self._faults.meet(asked)
+        kind = fault.kind if fault is not None else None
+        if kind == "outage":
+            self._note(asked, _NO_ANSWER, 0, fault)
+            return _reset(request)
+        if kind == "refusal":
+            self._note(asked, 503, 0, fault)
+            return web.Response(status=503, reason="Slow Down", text=_SLOW_DOWN, content_type="application/xml")
+        if kind == "slowness":
+            await asyncio.sleep(LATE)
+        if fault is not None and kind == "disappearance":
+            async with request.app[_SESSION].delete(URL(fault.delete_url, encoded=True)) as deletion:
+                deletion.raise_for_status()
+        return await self._forward(request, asked, fault)
+
+    async def _forward(self, request: web.Request, asked: Asked, fault: Fault | None) -> web.StreamResponse:
         status = _BAD_GATEWAY
         try:
             async with self._ask(request) as answer:
@@ -42,6 +112,8 @@ class RecordingProxy:
                 for name, value in answer.headers.items():
                     if name.lower() not in _HOP_BY_HOP:
                         response.headers.add(name, value)
+                if fault is not None and fault.kind == "truncation" and status in {200, 206}:
+                    return await self._truncate(request, asked, fault, response, await answer.read())
                 chunks = answer.content.iter_any()
                 size, chunk = 0, await anext(chunks, b"")
                 while following := await anext(chunks, b""):
@@ -50,11 +122,11 @@ class RecordingProxy:
                     await response.write(chunk)
                     size, chunk = size + len(chunk), following
         except BaseException as error:
-            self._note(request, begun, status, size=0)
+            self._note(asked, status, 0, fault)
             if isinstance(error, aiohttp.ClientConnectionError):
                 return web.Response(status=_BAD_GATEWAY, text=f"S3 endpoint {self._upstream}: {error}")
             raise
-        self._note(request, begun, status, size + len(chunk))
+        self._note(asked, status, size + len(chunk), fault)
         if not response.prepared:
             await response.prepare(request)
         if chunk:
@@ -72,23 +144,50 @@ class RecordingProxy:
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
 
-    def _note(self, request: web.Request, begun: float, status: int, size: int) -> None:
-        bucket, _, key = unquote(request.raw_path.partition("?")[0]).removeprefix("/").partition("/")
-        is_listing = request.method == "GET" and not key
-        prefix = request.query.get("prefix", "") if is_listing else None
-        entry = Entry(begun, timing.now(), request.method, bucket, key, prefix, status, size)
+    async def _truncate(
+        self, request: web.Request, asked: Asked, fault: Fault, response: web.StreamResponse, body: bytes
+    ) -> web.StreamResponse:
+        """Send half of the body that the headers announce, and close the connection."""
+        half = body[: len(body) // 2]
+        self._note(asked, response.status, len(half), fault)
+        response.content_length = len(body)
+        await response.prepare(request)
+        await response.write(half)
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+    def _note(self, asked: Asked, status: int, size: int, fault: Fault | None) -> None:
+        entry = Entry(
+            asked.begun, timing.now(), asked.method, asked.bucket, asked.key, asked.prefix, status, size,
+            fault.kind if fault is not None else None,
+        )  # fmt: skip
         self._ledger.write(entry.to_line())
+
+
+def _reset(request: web.Request) -> web.StreamResponse:
+    """Break the connection off without an answer, as a peer does that is not there any more."""
+    transport = request.transport
+    if transport is not None:
+        # With no time to linger the other end sees a reset and not an orderly end.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()
 
 
 _SESSION: web.AppKey[aiohttp.ClientSession] = web.AppKey("session", aiohttp.ClientSession)
 
 
-async def serve(announcement: Path, upstream: str, ledger: Path) -> None:
+async def serve(announcement: Path, upstream: str, ledger: Path, control: Path) -> None:
     """Serve on a free port of this machine until killed."""
+    faults = FaultsInForce()
     app = web.Application(client_max_size=0)
-    app.router.add_route("*", "/{tail:.*}", RecordingProxy(upstream, ledger).handle)
+    app.router.add_route("*", "/{tail:.*}", RecordingProxy(upstream, ledger, faults).handle)
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+    async with (
+        aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
+        await asyncio.start_unix_server(faults.take_up, control),
+    ):
         app[_SESSION] = session
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
@@ -101,8 +200,8 @@ async def serve(announcement: Path, upstream: str, ledger: Path) -> None:
 
 def main() -> None:
     """Run the proxy with the arguments of the command line."""
-    announcement, upstream, ledger = sys.argv[1:]
-    asyncio.run(serve(Path(announcement), upstream, Path(ledger)))
+    announcement, upstream, ledger, control = sys.argv[1:]
+    asyncio.run(serve(Path(announcement), upstream, Path(ledger), Path(control)))
 
 
 if __name__ == "__main__":
