@@ -36,7 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--s3", default=OPTION_DEFAULTS["--s3"], metavar="ENDPOINT",
-        help="'moto' (started by the suite), or the URL of an endpoint, with credentials from the environment",
+        help="'moto' or 'seaweedfs' (started by the suite), 'minio' or 'localstack' (in a container), or the URL of an"
+        " endpoint, with credentials from the environment",
     )  # fmt: skip
     group.addoption(
         "--patience",
