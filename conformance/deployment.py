@@ -7,14 +7,16 @@ import random
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
 from conformance import timing
+from conformance.clock import Clock, Driven, Timed
 from conformance.history import History
-from conformance.implementation import Implementation
+from conformance.implementation import ClockName, Implementation
 from conformance.problems import HarnessError
 from conformance.processes import LeashedProcess, describe_exit
 from conformance.project import Api, read_journals, write_project
@@ -53,14 +55,25 @@ class Answer:
 class Deployment:
     """A server on a project of its own.
 
-    `env` is added to the environment of the server. Every request is noted in `history`.
+    `clock` says how it is run, `env` is added to the environment of the server. Every request is noted in `history`.
     """
 
     def __init__(
-        self, implementation: Implementation, pace: Pace, api: Api, folder: Path, env: Mapping[str, str]
+        self,
+        implementation: Implementation,
+        api: Api,
+        *,
+        clock: ClockName,
+        pace: Pace,
+        folder: Path,
+        env: Mapping[str, str],
     ) -> None:
         self.api = api
         self.pace = pace
+        self.clock: Clock = Timed(pace)
+        if clock is ClockName.DRIVEN and (control := implementation.control) is not None:
+            self.clock = Driven(pace, partial(self._control, control.reload), partial(self._control, control.evict))
+        self._clock_name = clock
         self.folder = folder
         self.history = History()
         self._implementation = implementation
@@ -82,32 +95,38 @@ class Deployment:
             "reload_interval": f"{self.pace.intervals.reload:g}",
             "evict_interval": f"{self.pace.intervals.evict:g}",
         }
-        command = [part.format_map(places) for part in self._implementation.process.command]
+        command = [part.format_map(places) for part in self._implementation.command(self._clock_name)]
         self._process = LeashedProcess(command, log=self.folder / "server.log", env={**os.environ, **self._env})
         self.history.note(f"server started: {' '.join(command)}")
 
     def await_ready(self) -> None:
         """Wait for 200 to the readiness call; raises `ServerDiedError` when the server ends first or takes too long."""
-        last = "no answer"
+        last: str | None = "no answer"
 
         def ready() -> bool | None:
             nonlocal last
-            if self.process.status is not None:
-                raise ServerDiedError(f"the server {describe_exit(self.process.status)} before it was ready")
-            method, path = self._implementation.process.ready.split(" ", 1)
-            try:
-                response = self._http.request(method, self._url + path, timeout=_READY_CALL)
-            except urllib3.exceptions.HTTPError as error:
-                last = f"no answer ({type(error).__name__})"
-                return None
-            last = f"status {response.status}"
-            return True if response.status == 200 else None
+            last = self.why_not_ready()
+            return True if last is None else None
 
         if timing.poll(ready, until=timing.now() + self.pace.start) is None:
             call = self._implementation.process.ready
             raise ServerDiedError(f"the server was not ready after {self.pace.start:g} s: {call} gave {last}")
         self.ready_at = timing.now()
         self.history.note("server ready")
+
+    def why_not_ready(self) -> str | None:
+        """Make the readiness call once; gives None when it is 200, and else what it was.
+
+        Raises `ServerDiedError` when the server has ended.
+        """
+        if self.process.status is not None:
+            raise ServerDiedError(f"the server {describe_exit(self.process.status)} before it was ready")
+        method, path = self._implementation.process.ready.split(" ", 1)
+        try:
+            response = self._http.request(method, self._url + path, timeout=_READY_CALL)
+        except urllib3.exceptions.HTTPError as error:
+            return f"no answer ({type(error).__name__})"
+        return None if response.status == 200 else f"status {response.status}"
 
     @property
     def url(self) -> str:
@@ -159,6 +178,11 @@ class Deployment:
         """Send one payload to the predict call."""
         method, path = self._implementation.process.predict.split(" ", 1)
         return self.call(method, path + query, payload=payload, headers=headers, about=about)
+
+    def _control(self, call: str) -> None:
+        answer = self.call(*call.split(" ", 1))
+        if answer.status >= 300:
+            raise HarnessError(f"{call} of the feature control was answered {answer.status}: {answer.text[:300]}")
 
     def summary(self) -> Answer:
         """Ask for the summary, `GET /`."""

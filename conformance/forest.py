@@ -1,8 +1,6 @@
 """Forests: the trees of many tests, published together and served by one server.
 
-Starting a server costs seconds and a model costs nothing, so tests that need nothing of their own share a server. What
-goes wrong there may be the work of another test's trees: the test is then repeated on a server for its own trees alone,
-and only what goes wrong again is held against the server.
+Starting a server costs seconds and a model costs nothing, so tests that need nothing of their own share a server.
 """
 
 from __future__ import annotations
@@ -10,24 +8,22 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
 from conformance import timing
 from conformance.catalogue import PredictorType, Source
-from conformance.deployment import Deployment, ServerDiedError
-from conformance.marks import PLAIN, Configuration, Naming, Plant, Planting, PlantingMark
+from conformance.deployment import Deployment
+from conformance.implementation import ClockName
+from conformance.marks import PLAIN, Configuration, Naming, Plant, Planting
 from conformance.project import Api
 from conformance.run import Run
+from conformance.s3.faults import FaultKind, HeldFault
 from conformance.s3.ledger import Request, requests_about
 from fixtures.models import onnx_model, python_model, saved_model
 from fixtures.targets import TargetError
 from fixtures.trees import Tree
-
-# Forests that are started while an earlier one is judged.
-_AHEAD = 2
 
 
 class _MakeModel(Protocol):
@@ -40,24 +36,39 @@ MODELS: Mapping[PredictorType, _MakeModel] = {"python": python_model, "onnx": on
 
 @dataclass(frozen=True)
 class Setting:
-    """One case of a clause: which predictor runs and where its models lie."""
+    """One case of a clause: which predictor runs and where its models lie; `clock` if it is not that of the run."""
 
     predictor: PredictorType
     source: Source
+    clock: ClockName | None = None
 
     def __str__(self) -> str:
-        return f"{self.predictor}-{self.source}"
+        return "-".join(filter(None, (self.predictor, self.source, self.clock)))
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What tests must have in common to share a server; `alone` is the test that shares with none."""
+    """What tests must have in common to share a server; `alone` is the test that shares with none.
+
+    Unless it is `started` that test starts the server.
+    """
 
     setting: Setting
     naming: Naming
     witness: str
     alone: str = ""
     configuration: Configuration = PLAIN
+    started: bool = True
+
+    @property
+    def clock(self) -> ClockName | None:
+        """The clock of the server, if it is not that of the run."""
+        return self.setting.clock
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether the tests have the server one after the other: what a cache holds depends on all requests."""
+        return self.configuration.cache_size is not None
 
     def __str__(self) -> str:
         shared = f"{self.setting}, models named by {self.naming}"
@@ -82,7 +93,7 @@ class Forest:
     """The plantings of one ground and the server on them.
 
     Models are published under their names with a tag of fixed length in front, so that no two plantings have names of
-    which one begins with the other. `changed_at` is the moment of `timing.now` at which the last change ended.
+    which one begins with the other. May be used by several threads, each with plantings of its own.
     """
 
     def __init__(self, run: Run, ground: Ground, plants: list[Plant]) -> None:
@@ -101,11 +112,16 @@ class Forest:
         self._models = {plant: dict(planting.models) for plant, planting in self.plantings.items()}
         self._owners: dict[str, str] = {}
         self._deployment: Deployment | None = None
-        self.changed_at = 0.0
+        self._changed_at: dict[Plant, float] = {}
 
     def published_name(self, plant: Plant, name: str) -> str:
         """Give the name under which the server knows a model of a planting."""
         return f"{self._tags[plant]}-{name}"
+
+    @property
+    def published_names(self) -> list[str]:
+        """The names of all models as they are published now."""
+        return [self.published_name(plant, name) for plant, models in self._models.items() for name in models]
 
     def stray_key(self, plant: Plant, key: str) -> str:
         """Give the key of a stray: at the root of models.dir, else beside the models, which have a tag in front."""
@@ -139,7 +155,7 @@ class Forest:
         published = self.published_name(plant, name)
         before = self._models[plant].get(name, Tree())
         self._own(published, files)
-        with self._change(f"put {', '.join(files)} into {published}", published):
+        with self._change(plant, f"put {', '.join(files)} into {published}", published):
             self._target.write(files, at=published)
         self._models[plant][name] = before.without(*(key for key in files if key in before)) | files
 
@@ -147,22 +163,45 @@ class Forest:
         """Delete files of a model of a planting, or the whole model."""
         published = self.published_name(plant, name)
         before = self._models[plant][name]
-        with self._change(f"deleted {', '.join(keys or before)} from {published}", published):
+        with self._change(plant, f"deleted {', '.join(keys or before)} from {published}", published):
             self._target.delete(list(keys or before), at=published)
         self._models[plant][name] = before.without(*(keys or before))
 
     @contextlib.contextmanager
-    def _change(self, what: str, published: str) -> Iterator[None]:
+    def _change(self, plant: Plant, what: str, published: str) -> Iterator[None]:
         begun = timing.now()
         yield
         self.deployment.history.note(what, since=begun, about=published)
-        self.changed_at = timing.now()
+        self._changed_at[plant] = timing.now()
+
+    @contextlib.contextmanager
+    def s3_fault(self, plant: Plant, kind: FaultKind, name: str | None, key: str) -> Iterator[HeldFault]:
+        """Let S3 fail for a key, or what begins with it, of a model of a planting, or without a name for everything."""
+        published = self.published_name(plant, name) if name is not None else None
+        prefix = f"{self._place}/{published}/{key}" if published else self._place
+        history = self.deployment.history
+        begun = timing.now()
+        with self.run.s3.faults.hold(kind, prefix) as fault:
+            history.note(f"{kind} of S3 begins for {published or 'everything'}", about=published)
+            self._changed_at[plant] = timing.now()
+            yield fault
+        ended = timing.now()
+        history.note(f"{kind} of S3 ends, after {fault.hits} requests", about=published)
+        # Who asks less and less often while S3 fails comes back after at most as long again.
+        self._changed_at[plant] = ended + (ended - begun)
+
+    def changed_at(self, plant: Plant) -> float:
+        """Give the moment of `timing.now` at which the models of a planting were last changed, or served first."""
+        return self._changed_at.get(plant, self.deployment.ready_at)
 
     def _own(self, published: str, files: Tree) -> None:
         self._owners |= {token: f"{key} of {published}" for key, token in files.tokens.items()}
 
-    def start(self) -> Deployment:
-        """Publish everything, then start the server and wait until it is ready; raises `ServerDiedError`."""
+    def start(self) -> None:
+        """Publish everything, then start the server and wait until it is ready; raises `ServerDiedError`.
+
+        Where the test starts its server, this is left to it.
+        """
         for plant, planting in self.plantings.items():
             for name, tree in planting.models.items():
                 self._target.write(tree, at=self.published_name(plant, name))
@@ -172,11 +211,10 @@ class Forest:
                 self._target.write(strays)
                 self._own("the strays", strays)
         keys = sum(len(tree) for planting in self.plantings.values() for tree in planting.models.values())
-        self._deployment = self.run.deployment(self._api(), keys=keys)
-        self._deployment.spawn()
-        self._deployment.await_ready()
-        self.changed_at = self._deployment.ready_at
-        return self._deployment
+        self._deployment = self.run.deployment(self._api(), keys=keys, clock=self.ground.clock)
+        if self.ground.started:
+            self._deployment.spawn()
+            self._deployment.await_ready()
 
     @property
     def deployment(self) -> Deployment:
@@ -213,72 +251,3 @@ class Forest:
             # Nothing else uses this place, so that what an endpoint refuses to delete does no harm.
             with contextlib.suppress(TargetError):
                 self._target.clear()
-
-
-class Forests:
-    """All forests of a run, each started shortly before its first test and ended after its last."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._plants: dict[Ground, dict[Plant, int]] = {}
-        self._started: dict[Ground, tuple[Forest, Future[Deployment]]] = {}
-        self._pool = ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="forest")
-        self._deaths: dict[Ground, str] = {}
-        self._suspicions: dict[Ground, str] = {}
-        self._attributed: set[Ground] = set()
-
-    def expect(self, ground: Ground, mark: PlantingMark) -> None:
-        """Announce one more test on this ground, before any forest is started."""
-        plants = self._plants.setdefault(ground, {})
-        plants[mark.plant] = plants.get(mark.plant, 0) + 1
-
-    def shared(self, ground: Ground) -> Forest:
-        """Give the running forest of a ground; raises `ServerDiedError` if its server died on it."""
-        order = list(self._plants)
-        position = order.index(ground)
-        for near in order[position : position + 1 + _AHEAD]:
-            if near not in self._started:
-                forest = Forest(self._run, near, list(self._plants[near]))
-                self._started[near] = (forest, self._pool.submit(forest.start))
-        forest, deployment = self._started[ground]
-        if ground in self._deaths:
-            raise ServerDiedError(self._deaths[ground])
-        deployment.result()
-        return forest
-
-    def alone(self, ground: Ground, plant: Plant) -> Forest:
-        """Give a forest of one planting only; the caller starts and closes it."""
-        return Forest(self._run, ground, [plant])
-
-    def died(self, ground: Ground, death: ServerDiedError) -> None:
-        """Note that the shared server of a ground died, at its start or during a test."""
-        self._deaths.setdefault(ground, str(death))
-        self.suspect(ground, str(death))
-
-    def suspect(self, ground: Ground, what: str) -> None:
-        """Note that a test went wrong on the shared server, which says little: some other tree may be the reason."""
-        self._suspicions.setdefault(ground, what)
-
-    def attribute(self, ground: Ground) -> None:
-        """Note that a test of this ground went wrong on a server of its own, which explains what the shared one did."""
-        self._attributed.add(ground)
-
-    def finished(self, ground: Ground, plant: Plant) -> None:
-        """Note the end of one test; the last one of a ground ends its server."""
-        plants = self._plants[ground]
-        plants[plant] -= 1
-        if not any(plants.values()) and ground in self._started:
-            forest, deployment = self._started.pop(ground)
-            deployment.exception()
-            forest.close()
-
-    def unattributed(self) -> list[str]:
-        """Say of each shared server what went wrong on it, if nothing went wrong with any test of it alone."""
-        return [f"{ground}: {what}" for ground, what in self._suspicions.items() if ground not in self._attributed]
-
-    def close(self) -> None:
-        """End every server that still runs."""
-        self._pool.shutdown(cancel_futures=True)
-        for forest, _ in self._started.values():
-            forest.close()
-        self._started.clear()

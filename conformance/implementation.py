@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import string
 import tomllib
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from conformance.catalogue import Clause, Feature, PredictorType, Source
 from conformance.problems import InvalidInputError
@@ -18,6 +19,16 @@ OPTIONAL_PLACEHOLDERS = frozenset({"host", "reload_interval", "evict_interval"})
 
 def _placeholders(command: list[str]) -> set[str]:
     return {name for part in command for _, name, _, _ in string.Formatter().parse(part) if name is not None}
+
+
+def _without_intervals(command: list[str]) -> list[str]:
+    kept: list[str] = []
+    for part in command:
+        if not _placeholders([part]) & {"reload_interval", "evict_interval"}:
+            kept.append(part)
+        elif part.startswith("{") and kept and kept[-1].startswith("-"):
+            kept.pop()
+    return kept
 
 
 def _check_command(command: list[str]) -> list[str]:
@@ -44,6 +55,17 @@ Call = Annotated[str, AfterValidator(_check_call)]
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClockName(StrEnum):
+    """How a server is run."""
+
+    TIMED = "timed"
+    """It looks at its source and evicts by itself, at an interval that the suite chooses where the server lets it."""
+    DRIVEN = "driven"
+    """It looks and evicts when the suite tells it to, and never by itself; feature `control`."""
+    DEFAULT = "default"
+    """As it is without any setting: in real time, at its own intervals."""
 
 
 class Identity(_Table):
@@ -73,6 +95,18 @@ class Declares(_Table):
     features: list[Feature] = []
 
 
+class Control(_Table):
+    """Feature `control`: a server that looks at its source and evicts only when it is told to.
+
+    `arguments` are added to the command. A call returns, with a status below 300, when every process of the server
+    serves what a scan or an eviction run has led to that began after the call had arrived.
+    """
+
+    arguments: list[str] = []
+    reload: Call = "POST /-/reload"
+    evict: Call = "POST /-/evict"
+
+
 class Intervals(_Table):
     """The server's own pace, in seconds; every deadline is derived from it.
 
@@ -93,13 +127,30 @@ class Implementation(_Table):
     implementation: Identity
     process: Process
     declares: Declares
+    control: Control | None = None
     intervals: Intervals = Intervals()
+
+    @model_validator(mode="after")
+    def _check_control(self) -> Self:
+        if ("control" in self.declares.features) != (self.control is not None):
+            raise ValueError("the feature control and the table [control] need each other")
+        return self
 
     @property
     def chosen_intervals(self) -> list[str]:
         """The intervals, by their key, that the command takes from the suite."""
         names = _placeholders(self.process.command)
         return [key for key in ("reload", "evict") if f"{key}_interval" in names]
+
+    def command(self, clock: ClockName) -> list[str]:
+        """Give the command with its placeholders; that of the default clock has none of the intervals.
+
+        An option in front of an interval, such as `--poll` in `--poll {reload_interval}`, goes with it.
+        """
+        if clock is ClockName.DEFAULT:
+            return _without_intervals(self.process.command)
+        driven = self.control.arguments if clock is ClockName.DRIVEN and self.control is not None else []
+        return [*self.process.command, *driven]
 
     def missing_for(self, clause: Clause, predictor: str | None = None, source: str | None = None) -> list[str]:
         """Name what the clause needs and the implementation does not declare; nothing missing means supported.

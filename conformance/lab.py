@@ -92,7 +92,7 @@ class Lab:
             last = deployment.predict(witness_payload(ask))
             return True if last.tokens == tokens else None
 
-        if not timing.poll(served, until=deployment.ready_at + deployment.pace.serve):
+        if not timing.poll(served, until=deployment.clock.catch_up(deployment.ready_at)):
             assert last is not None
             raise ViolationError(f"{dict(ask)} is answered from its model", f"status {last.status}: {last.text[:300]}")
 
@@ -108,7 +108,7 @@ class Lab:
             configuration=last.api.to_yaml().splitlines(),
             tree=[target.url for target in self._targets],
             timeline=last.history.timeline(set()),
-            deadline=last.pace.explain_serve(),
+            deadline=last.clock.explain(),
             log=last.last_log_lines(),
         )
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import pytest
 
 from conformance.catalogue import PREDICTORS, SOURCES, Feature, PredictorType, Source
+from conformance.implementation import ClockName
 from fixtures.trees import Tree
 
 Naming = Literal["dir", "paths", "paths-by-alias", "model_path"]
@@ -79,6 +80,10 @@ class Configuration:
 
 PLAIN = Configuration()
 
+# Clocks of a test, None being that of the run.
+IN_REAL_TIME: tuple[ClockName | None, ...] = (ClockName.DEFAULT,)
+ALSO_IN_REAL_TIME: tuple[ClockName | None, ...] = (None, ClockName.DEFAULT)
+
 # Most tests of the cache are content with this one, so that they share a server.
 SMALL_CACHE = Configuration(cache_size=2, disk_cache_size=4)
 
@@ -94,6 +99,8 @@ class PlantingMark:
     predictors: tuple[PredictorType, ...]
     configuration: Configuration = PLAIN
     sources: tuple[Source, ...] = SOURCES
+    clocks: tuple[ClockName | None, ...] = (None,)
+    started: bool = True
 
 
 def clause(clause_id: str) -> pytest.MarkDecorator:
@@ -110,12 +117,16 @@ def planting(
     predictors: tuple[PredictorType, ...] = PREDICTORS,
     configuration: Configuration = PLAIN,
     sources: tuple[Source, ...] = SOURCES,
+    clocks: tuple[ClockName | None, ...] = (None,),
+    started: bool = True,
 ) -> pytest.MarkDecorator:
     """Say what is published for a test, in which way models are named, which predictor class runs, configured how.
 
     Tests share a server unless they are to be `alone`, or name their model by model_path, which holds only one.
     `predictors` and `sources` leave out those for which the contract does not say what the test expects, or where
-    nothing shows it.
+    nothing shows it. `clocks` are those on which it is judged, None being that of the run. Unless it is `started`,
+    the test has a server of its own, and starts it.
     """
-    mark = PlantingMark(plant, naming, witness, alone or naming == "model_path", predictors, configuration, sources)
+    alone = alone or naming == "model_path" or not started
+    mark = PlantingMark(plant, naming, witness, alone, predictors, configuration, sources, clocks, started)
     return pytest.mark.planting(mark)

@@ -40,6 +40,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " endpoint, with credentials from the environment",
     )  # fmt: skip
     group.addoption(
+        "--clock",
+        choices=["timed", "driven"],
+        default=OPTION_DEFAULTS["--clock"],
+        help="driven: the server looks at its source and evicts when it is told to, which takes the feature control;"
+        " timed: by itself (default: driven if the server has the feature)",
+    )
+    group.addoption(
+        "--interval",
+        type=_positive,
+        default=OPTION_DEFAULTS["--interval"],
+        metavar="SECONDS",
+        help="between two scans and two eviction runs, if the server lets the suite choose (default: %(default)s)",
+    )
+    group.addoption(
         "--patience",
         type=_positive,
         default=OPTION_DEFAULTS["--patience"],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from conformance.catalogue import Source
 from conformance.deployment import Deployment
-from conformance.implementation import Implementation
+from conformance.implementation import ClockName, Implementation
 from conformance.project import Api
 from conformance.s3.endpoint import S3, open_s3
 from conformance.s3.ledger import Entry
@@ -27,12 +27,21 @@ class Run:
     """What all tests of one run share; `close` ends what it started and deletes its folder, unless told to keep it."""
 
     def __init__(
-        self, implementation: Implementation, *, patience: float, seed: int, s3_endpoint: str, keep: bool
+        self,
+        implementation: Implementation,
+        *,
+        clock: ClockName = ClockName.TIMED,
+        interval: float = FAST_INTERVAL,
+        patience: float,
+        seed: int,
+        s3_endpoint: str,
+        keep: bool,
     ) -> None:
         self.implementation = implementation
-        intervals = implementation.intervals
-        intervals = intervals.model_copy(update=dict.fromkeys(implementation.chosen_intervals, FAST_INTERVAL))
-        self.pace = Pace(intervals, patience)
+        self.clock = clock
+        chosen = dict.fromkeys(implementation.chosen_intervals, interval)
+        self._default_pace = Pace(implementation.intervals, patience)
+        self.pace = Pace(implementation.intervals.model_copy(update=chosen), patience)
         self.seed = seed
         self.s3_endpoint = s3_endpoint
         self.keep = keep
@@ -56,21 +65,34 @@ class Run:
         """Give the place of this name in the source, which nothing else uses."""
         if source == "local":
             return DirectoryTarget(self.folder / "trees" / place)
+        return S3Target(self.s3.client, self.s3.bucket, place)
+
+    @property
+    def s3(self) -> S3:
+        """The S3 endpoint, for an implementation that reads from S3."""
         assert self._s3 is not None, "the run has no S3 endpoint"
-        return S3Target(self._s3.client, self._s3.bucket, place)
+        return self._s3
 
     def ledger(self) -> list[Entry]:
         """Give what servers have asked of S3 so far; nothing if the implementation does not read from it."""
         return self._s3.ledger.entries() if self._s3 is not None else []
 
-    def deployment(self, api: Api, keys: int) -> Deployment:
-        """Describe a server on this project, not started yet, with a folder of its own; `keys` are published for it."""
+    def pace_of(self, clock: ClockName) -> Pace:
+        """Give the pace at which a server on this clock is judged."""
+        return self._default_pace if clock is ClockName.DEFAULT else self.pace
+
+    def deployment(self, api: Api, keys: int, clock: ClockName | None = None) -> Deployment:
+        """Describe a server on this project, not started yet, with a folder of its own; `keys` are published for it.
+
+        It runs on the clock of the run, or on the one that is given.
+        """
         # Short names: a server may put a socket into its temporary folder, and the path of one has some 100 characters.
         folder = self.folder / f"s{next(self._numbers)}"
         scratch = folder / "tmp"
         scratch.mkdir(parents=True)
         s3_env: Mapping[str, str] = self._s3.server_env if self._s3 is not None else {}
         # What a server leaves in its temporary folder goes with the run.
-        return Deployment(
-            self.implementation, replace(self.pace, keys=keys), api, folder, {**s3_env, "TMPDIR": str(scratch)}
-        )
+        env = {**s3_env, "TMPDIR": str(scratch)}
+        clock = clock or self.clock
+        pace = replace(self.pace_of(clock), keys=keys)
+        return Deployment(self.implementation, api, clock=clock, pace=pace, folder=folder, env=env)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from conformance.catalogue import Catalogue, Clause
+from conformance.catalogue import SOURCES, Catalogue, Clause
 from conformance.forest import MODELS, Ground, Setting
-from conformance.implementation import Implementation
+from conformance.implementation import ClockName, Implementation
 from conformance.marks import PLAIN, SMALL_CACHE, PlantingMark
 from conformance.problems import InvalidInputError
 
@@ -18,9 +18,11 @@ _TENSORFLOW_GROUNDS = frozenset({("s3", "dir", PLAIN), ("local", "paths", PLAIN)
 
 
 def parametrize_settings(metafunc: pytest.Metafunc) -> None:
-    """Run a test that has a stand once for each predictor that has a witness and each source."""
+    """Run a test that has a stand once for each predictor that has a witness, each source and each of its clocks."""
     if "setting" in metafunc.fixturenames:
-        settings = [Setting(predictor, source) for predictor in MODELS for source in ("s3", "local")]
+        mark = planting_of(metafunc.definition)
+        clocks = mark.clocks if mark is not None else (None,)
+        settings = [Setting(predictor, source, clock) for predictor in MODELS for source in SOURCES for clock in clocks]
         metafunc.parametrize("setting", settings, ids=str, indirect=True)
 
 
@@ -60,7 +62,7 @@ def ground_of(item: pytest.Item) -> Ground | None:
     if setting is None or mark is None:
         return None
     return Ground(
-        setting, mark.naming, mark.witness, alone=item.nodeid if mark.alone else "", configuration=mark.configuration
+        setting, mark.naming, mark.witness, item.nodeid if mark.alone else "", mark.configuration, mark.started
     )
 
 
@@ -77,10 +79,15 @@ def is_about(item: pytest.Item, clause: Clause) -> bool:
     )
 
 
-def is_in_matrix(item: pytest.Item, *, full: bool) -> bool:
+def is_in_matrix(item: pytest.Item, implementation: Implementation, *, full: bool) -> bool:
     """Whether a test belongs to the product of settings and namings that a run covers: all of it, or what is usual."""
     ground = ground_of(item)
-    if full or ground is None or ground.setting.predictor != "tensorflow":
+    if full or ground is None:
+        return True
+    if ground.clock is ClockName.DEFAULT:
+        # Real time is expensive, and what the source is makes no difference to it.
+        return ground.setting.source == next(source for source in SOURCES if source in implementation.declares.sources)
+    if ground.setting.predictor != "tensorflow":
         return True
     shared = not ground.alone and ground.witness == "usual"
     return shared and (ground.setting.source, ground.naming, ground.configuration) in _TENSORFLOW_GROUNDS

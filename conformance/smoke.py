@@ -16,7 +16,7 @@ from conformance.stand import witness_payload
 
 
 class SmokeError(HarnessError):
-    """The server could not be plugged in; `step` is spawn, ready, predict or stop."""
+    """The server could not be plugged in; `step` is spawn, ready, control, predict or stop."""
 
     def __init__(self, step: str, what: str, deployment: Deployment) -> None:
         lines = deployment.last_log_lines()
@@ -47,6 +47,7 @@ def check_smoke(run: Run) -> None:
             deployment.await_ready()
         except ServerDiedError as error:
             raise SmokeError("ready", str(error), deployment) from error
+        _check_control(deployment)
         _check_predict(deployment, frozenset(tree.tokens.values()))
         try:
             deployment.stop()
@@ -55,6 +56,15 @@ def check_smoke(run: Run) -> None:
     finally:
         deployment.close()
         target.clear()
+
+
+def _check_control(deployment: Deployment) -> None:
+    """See a server on a driven clock look at its source and evict; on another there is nothing to see."""
+    try:
+        deployment.clock.catch_up(deployment.ready_at)
+        deployment.clock.await_eviction(lambda: True)
+    except (HarnessError, ServerDiedError) as error:
+        raise SmokeError("control", str(error), deployment) from error
 
 
 def _check_predict(deployment: Deployment, tokens: frozenset[str]) -> None:
@@ -66,7 +76,7 @@ def _check_predict(deployment: Deployment, tokens: frozenset[str]) -> None:
         return True if last.tokens == tokens else None
 
     try:
-        if timing.poll(is_served, until=deployment.ready_at + deployment.pace.serve):
+        if timing.poll(is_served, until=deployment.clock.catch_up(deployment.ready_at)):
             return
     except ServerDiedError as error:
         raise SmokeError("predict", str(error), deployment) from error

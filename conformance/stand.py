@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 from conformance import timing
@@ -10,6 +11,7 @@ from conformance.catalogue import Clause
 from conformance.deployment import Answer, Deployment
 from conformance.forest import Forest
 from conformance.marks import Plant
+from conformance.s3.faults import FaultKind, HeldFault
 from conformance.s3.ledger import Request
 from conformance.violations import Evidence, ViolationError
 from fixtures.trees import Tree
@@ -94,7 +96,7 @@ class Stand:
             last = question()
             return last if is_right(last) else None
 
-        timing.poll(attempt, until=self.forest.changed_at + self.deployment.pace.serve)
+        timing.poll(attempt, until=self.deployment.clock.catch_up(self.forest.changed_at(self._plant)))
         assert last is not None
         return last
 
@@ -151,14 +153,26 @@ class Stand:
         """Delete one file of a model; the deadline of what follows counts from here."""
         self.forest.remove(self._plant, name, [key])
 
+    def s3_fault(self, kind: FaultKind, name: str | None = None, key: str = "") -> AbstractContextManager[HeldFault]:
+        """Let S3 fail in one way for the time of a block; the deadline of what follows counts from its end.
+
+        Without a name it fails for all that the server reads, and the test must be `alone`; with one for that model,
+        or for what begins with a key in it.
+        """
+        return self.forest.s3_fault(self._plant, kind, name, key)
+
     def expect(self, condition: object, *, expected: str, observed: str) -> None:
         """Expect anything else of an answer or of the witness."""
         if not condition:
             raise ViolationError(expected, observed)
 
+    def catch_up(self) -> None:
+        """Make a driven server look at the last change of one's own models; one that polls does so by itself."""
+        self.deployment.clock.catch_up(self.forest.changed_at(self._plant))
+
     def settle(self) -> None:
-        """Wait until the server has had one pass more than it needs to serve the last change."""
-        timing.wait_until(self.forest.changed_at + self.deployment.pace.settle)
+        """Give the server one pass more than it needs to serve the last change of one's own models."""
+        self.deployment.clock.settle(self.forest.changed_at(self._plant))
 
     def requests_since(self, moment: float) -> list[Request]:
         """Give what the server has asked of S3 about these models since a moment of `timing.now`; none if not in S3.
@@ -172,11 +186,7 @@ class Stand:
 
         A server that shows no run is given the time of one; `until` tells that it has done its work before that.
         """
-        end = timing.now() + self.deployment.pace.evict
-        if until is None:
-            timing.wait_until(end)
-        else:
-            timing.poll(lambda: until() or None, until=end)
+        self.deployment.clock.await_eviction(until)
 
     def question(self, name: str, version: Version) -> str:
         """Write what was asked, for an expectation."""
@@ -206,7 +216,7 @@ class Stand:
                 *(f"{self.forest.stray_key(self._plant, key)} (stray)" for key in strays),
             ][:_MOST_LINES],
             timeline=deployment.history.timeline({self.published_name(name) for name in models}),
-            deadline=deployment.pace.explain_serve(),
+            deadline=deployment.clock.explain(),
             log=deployment.last_log_lines(),
         )
 

@@ -16,13 +16,15 @@ from _pytest.terminal import TerminalReporter
 from conformance import selection, timing
 from conformance.catalogue import Catalogue, load_catalogue
 from conformance.deployment import ServerDiedError
-from conformance.forest import Forest, Forests
-from conformance.implementation import load_implementation
+from conformance.forest import Forest, Ground
+from conformance.implementation import ClockName, Implementation, load_implementation
 from conformance.lab import Lab
+from conformance.marks import PlantingMark
 from conformance.outcomes import EXIT_STATUS, Outcome, TestResult, Verdict
 from conformance.problems import InvalidInputError, SuiteError, UnobservableError
 from conformance.results import results_document, results_file, write_results
-from conformance.run import Run
+from conformance.run import FAST_INTERVAL, Run
+from conformance.schedule import Scenario, Schedule
 from conformance.smoke import check_smoke
 from conformance.stand import Stand
 from conformance.terminal import write_summary
@@ -30,9 +32,19 @@ from conformance.violations import ViolationError, explain
 from fixtures.targets import TargetError
 
 # What a command to reproduce a failure need not say.
-OPTION_DEFAULTS = {"--s3": "moto", "--patience": 1.0, "--matrix": "usual"}
+OPTION_DEFAULTS = {
+    "--clock": None, "--interval": FAST_INTERVAL, "--s3": "moto", "--patience": 1.0, "--matrix": "usual",
+}  # fmt: skip
 
 _NOT_SUPPORTED = pytest.StashKey[str]()
+_SECONDS = pytest.StashKey[float]()
+
+
+def _clock(chosen: str | None, implementation: Implementation, file: Path) -> ClockName:
+    """Give the clock that was asked for; without one, the driven clock if the server has it."""
+    if chosen == ClockName.DRIVEN and implementation.control is None:
+        raise InvalidInputError(f"--clock driven: {file} declares no feature control")
+    return ClockName(chosen or (ClockName.TIMED if implementation.control is None else ClockName.DRIVEN))
 
 
 class Suite:
@@ -57,12 +69,14 @@ class Suite:
             raise InvalidInputError(f"--report-dir {self.report_folder}: {error.strerror}") from error
         self.run = Run(
             implementation,
+            clock=_clock(config.getoption("--clock"), implementation, file),
+            interval=config.getoption("--interval"),
             patience=config.getoption("--patience"),
             seed=secrets.randbelow(2**32) if seed is None else seed,
             s3_endpoint=config.getoption("--s3"),
             keep=config.getoption("--keep"),
         )
-        self.forests = Forests(self.run)
+        self.schedule = Schedule(self.run)
         self.started = dt.datetime.now(dt.UTC)
         self.begun = timing.now()
         self.results: list[TestResult] = []
@@ -77,7 +91,8 @@ class Suite:
         pace = self.run.pace.intervals
         return [
             f"servecheck: {identity.name} {identity.version} ({self.file}), catalogue {self.catalogue.version}",
-            f"seed {self.run.seed}, reload interval {pace.reload:g} s, S3 endpoint {self.run.s3_endpoint}",
+            f"seed {self.run.seed}, {self.run.clock} clock, reload interval {pace.reload:g} s",
+            f"S3 endpoint {self.run.s3_endpoint}",
         ]
 
     @pytest.hookimpl(tryfirst=True)
@@ -88,7 +103,9 @@ class Suite:
         try:
             for item in items:
                 clause = selection.clause_of(item, self.catalogue)
-                if not selection.is_about(item, clause) or not selection.is_in_matrix(item, full=self.full_matrix):
+                if not selection.is_about(item, clause) or not selection.is_in_matrix(
+                    item, self.run.implementation, full=self.full_matrix
+                ):
                     continue
                 (kept if selection.is_chosen(clause, self.chosen) else deselected).append(item)
                 if missing := selection.missing_for(item, clause, self.run.implementation):
@@ -112,11 +129,12 @@ class Suite:
             self.results.append(TestResult(item.nodeid, clause.id, outcome, message=message))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Announce all plantings, so that a forest is complete when it is published."""
+        """Announce all scenarios, so that a forest is complete when it is published."""
         for item in session.items:
             ground, mark = selection.ground_of(item), selection.planting_of(item)
             if ground is not None and mark is not None and _NOT_SUPPORTED not in item.stash:
-                self.forests.expect(ground, mark)
+                assert isinstance(item, pytest.Function)
+                self.schedule.expect(self._scenario(item, ground, mark))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -141,47 +159,27 @@ class Suite:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Call a test that has a stand; what goes wrong on a shared server is judged by that of its own."""
-        ground, mark = selection.ground_of(pyfuncitem), selection.planting_of(pyfuncitem)
-        if ground is None or mark is None:
+        """Wait for a test that has a stand, which runs beside others; call one that has a lab."""
+        if selection.ground_of(pyfuncitem) is None:
             return self._call_in_lab(pyfuncitem)
-        try:
-            try:
-                self._call(pyfuncitem, self.forests.shared(ground))
-            except ServerDiedError as death:
-                self.forests.died(ground, death)
-                self._call_alone(pyfuncitem, self.forests.alone(ground, mark.plant))
-            except ViolationError as violation:
-                if ground.alone:
-                    raise
-                self.forests.suspect(ground, f"{violation} ({pyfuncitem.nodeid})")
-                self._call_alone(pyfuncitem, self.forests.alone(ground, mark.plant))
-        finally:
-            self.forests.finished(ground, mark.plant)
+        pyfuncitem.stash[_SECONDS] = self.schedule.result(pyfuncitem.nodeid)
         return True
 
-    def _call_alone(self, item: pytest.Function, forest: Forest) -> None:
-        try:
-            forest.start()
-            self._call(item, forest)
-        except ViolationError:
-            self.forests.attribute(forest.ground)
-            raise
-        except ServerDiedError as death:
-            self.forests.attribute(forest.ground)
-            evidence = self._stand(item, forest).evidence()
-            raise ViolationError("the server lives on and answers", f"{death}, twice", evidence) from death
-        finally:
-            forest.close()
+    def _scenario(self, item: pytest.Function, ground: Ground, mark: PlantingMark) -> Scenario:
+        clause = selection.clause_of(item, self.catalogue)
+        parameters = {name: value for name, value in item.callspec.params.items() if name != "setting"}
 
-    def _call(self, item: pytest.Function, forest: Forest) -> None:
-        stand = self._stand(item, forest)
-        arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
-        try:
-            item.obj(**arguments | {"stand": stand})
-        except ViolationError as violation:
-            violation.evidence = violation.evidence or stand.evidence()
-            raise
+        def call(forest: Forest) -> None:
+            stand = Stand(forest, mark.plant, clause)
+            try:
+                item.obj(**parameters, stand=stand)
+            except ViolationError as violation:
+                violation.evidence = violation.evidence or stand.evidence()
+                raise
+
+        return Scenario(
+            item.nodeid, ground, mark.plant, call, lambda forest: Stand(forest, mark.plant, clause).evidence()
+        )
 
     def _call_in_lab(self, item: pytest.Function) -> bool | None:
         lab = item.funcargs.get("lab")
@@ -208,11 +206,6 @@ class Suite:
         except ViolationError as violation:
             violation.evidence = violation.evidence or lab.evidence()
             raise
-
-    def _stand(self, item: pytest.Function, forest: Forest) -> Stand:
-        mark = selection.planting_of(item)
-        assert mark is not None
-        return Stand(forest, mark.plant, selection.clause_of(item, self.catalogue))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -241,14 +234,17 @@ class Suite:
                 str(error) if isinstance(error, SuiteError | ServerDiedError | TargetError) else report.longreprtext
             )
             report.longrepr = message
+        if call.when == "call":
+            # What the test took, and not how long pytest waited for it.
+            report.duration = item.stash.get(_SECONDS, report.duration)
         report.user_properties += [("clause", clause.id), ("outcome", str(outcome)), ("message", message)]
         return report
 
     def _reproduce(self, item: pytest.Item) -> str:
         words = ["nox", "-s", "conformance", "--", "--implementation", str(self.file), "--seed", str(self.run.seed)]
-        for option in ("--s3", "--patience", "--matrix"):
+        for option, default in OPTION_DEFAULTS.items():
             value = self.config.getoption(option)
-            if value != OPTION_DEFAULTS[option]:
+            if value != default:
                 words += [option, str(value)]
         return shlex.join([*words, item.nodeid])
 
@@ -268,8 +264,8 @@ class Suite:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """End all servers, write the results, and let pytest exit with the status of the verdict."""
-        self.errors += self.forests.unattributed()
-        self.forests.close()
+        self.schedule.close()
+        self.errors += self.schedule.unattributed()
         self.run.close()
         if session.config.option.collectonly:
             return
@@ -290,6 +286,7 @@ class Suite:
                 "seconds": round(timing.now() - self.begun, 1),
                 "s3": self.run.s3_endpoint,
                 "seed": self.run.seed,
+                "clock": self.run.clock,
                 "interval": self.run.pace.intervals.reload,
                 "patience": self.run.pace.patience,
                 "strict": self.strict,

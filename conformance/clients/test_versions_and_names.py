@@ -138,8 +138,13 @@ def test_unknown_model_is_not_found(stand: Stand) -> None:
     stand.settle()
     answer = stand.ask_by_name(stand.published_name("nobody"))
     stand.expect(answer.status == 404, expected="status 404", observed=stand.describe(answer))
-    known = stand.published_name("third")
-    stand.expect(known in answer.text, expected=f"a message that names {known}", observed=stand.describe(answer))
+    # Of the many models of this server a message need not list all.
+    known = stand.forest.published_names
+    stand.expect(
+        any(name in answer.text for name in known),
+        expected=f"a message that names models that there are, such as {known[0]}",
+        observed=stand.describe(answer),
+    )
 
 
 def _long_numbers(grow: Grow) -> Planting:

@@ -1,6 +1,6 @@
 """The events of the document: each changes in time what is served."""
 
-from conformance.marks import Grow, Planting, clause, planting
+from conformance.marks import ALSO_IN_REAL_TIME, IN_REAL_TIME, Grow, Planting, clause, planting
 from conformance.stand import Stand
 from fixtures.trees import versions
 
@@ -10,7 +10,7 @@ def _one_model(grow: Grow) -> Planting:
 
 
 @clause("reload.model-added")
-@planting(_one_model)
+@planting(_one_model, clocks=ALSO_IN_REAL_TIME)
 def test_new_model_is_served(stand: Stand) -> None:
     """A model that appears in models.dir is served in time."""
     stand.expect_served("there")
@@ -18,12 +18,28 @@ def test_new_model_is_served(stand: Stand) -> None:
     stand.expect_served("arriving")
 
 
+def _two_kinds(grow: Grow) -> Planting:
+    return Planting({"plain": grow(), "versioned": versions({"1": grow()})})
+
+
+@clause("reload.automatic")
+@planting(_two_kinds, clocks=IN_REAL_TIME)
+def test_models_are_reloaded_without_any_setting(stand: Stand) -> None:
+    """A server that is configured as by default serves an update and a new version by its own next scans."""
+    stand.expect_served("plain")
+    stand.expect_served("versioned", "1")
+    stand.put("plain", stand.grow())
+    stand.put("versioned", versions({"2": stand.grow()}))
+    stand.expect_served("plain")
+    stand.expect_served("versioned", "2")
+
+
 def _two_models(grow: Grow) -> Planting:
     return Planting({"staying": grow(), "leaving": grow()})
 
 
 @clause("reload.model-removed")
-@planting(_two_models)
+@planting(_two_models, clocks=ALSO_IN_REAL_TIME)
 def test_removed_model_is_served_no_more(stand: Stand) -> None:
     """A model that is removed from models.dir errs in time, and the others stay."""
     stand.expect_served("leaving")
@@ -32,12 +48,13 @@ def test_removed_model_is_served_no_more(stand: Stand) -> None:
     stand.expect_served("staying")
 
 
-def _versioned(grow: Grow) -> Planting:
-    return Planting({"model": versions({"9": grow()}), "two": versions({"9": grow(), "10": grow()})})
+# The tests on one server run side by side, so that each changes models of its own.
+def _one_version(grow: Grow) -> Planting:
+    return Planting({"model": versions({"9": grow()})})
 
 
 @clause("reload.version-added")
-@planting(_versioned)
+@planting(_one_version, clocks=ALSO_IN_REAL_TIME)
 def test_higher_version_becomes_the_latest(stand: Stand) -> None:
     """Version 10, added to 9, becomes the latest in time, and 9 can still be asked for."""
     stand.expect_served("model", "9")
@@ -46,12 +63,8 @@ def test_higher_version_becomes_the_latest(stand: Stand) -> None:
     stand.expect_served("model", "9", version="9")
 
 
-def _versioned_by_path(grow: Grow) -> Planting:
-    return Planting({"model": versions({"9": grow()})})
-
-
 @clause("reload.version-added")
-@planting(_versioned_by_path, naming="paths")
+@planting(_one_version, naming="paths")
 def test_higher_version_of_a_path_becomes_the_latest(stand: Stand) -> None:
     """With models.paths a higher version becomes the latest in time."""
     stand.expect_served("model", "9")
@@ -60,7 +73,7 @@ def test_higher_version_of_a_path_becomes_the_latest(stand: Stand) -> None:
 
 
 @clause("reload.version-added")
-@planting(_versioned_by_path, naming="model_path")
+@planting(_one_version, naming="model_path")
 def test_higher_version_of_the_model_path_becomes_the_latest(stand: Stand) -> None:
     """With model_path a higher version becomes the latest in time."""
     stand.expect_served("model", "9")
@@ -68,8 +81,12 @@ def test_higher_version_of_the_model_path_becomes_the_latest(stand: Stand) -> No
     stand.expect_served("model", "10")
 
 
+def _two_versions(grow: Grow) -> Planting:
+    return Planting({"two": versions({"9": grow(), "10": grow()})})
+
+
 @clause("reload.version-removed")
-@planting(_versioned)
+@planting(_two_versions, clocks=ALSO_IN_REAL_TIME)
 def test_latest_falls_back_when_it_is_removed(stand: Stand) -> None:
     """When 10 is removed, 9 is the latest in time, and 10 errs."""
     stand.expect_served("two", "10")
@@ -78,12 +95,12 @@ def test_latest_falls_back_when_it_is_removed(stand: Stand) -> None:
     stand.expect_gone("two", version="10")
 
 
-def _files(grow: Grow) -> Planting:
-    return Planting({"growing": grow(), "shrinking": grow()})
+def _growing(grow: Grow) -> Planting:
+    return Planting({"growing": grow()})
 
 
 @clause("reload.structure-changed")
-@planting(_files, predictors=("python",))
+@planting(_growing, predictors=("python",), clocks=ALSO_IN_REAL_TIME)
 def test_added_file_reloads_the_model(stand: Stand) -> None:
     """A file that is added to a model belongs to what is served in time."""
     stand.expect_served("growing")
@@ -91,8 +108,12 @@ def test_added_file_reloads_the_model(stand: Stand) -> None:
     stand.expect_served("growing")
 
 
+def _shrinking(grow: Grow) -> Planting:
+    return Planting({"shrinking": grow()})
+
+
 @clause("reload.structure-changed")
-@planting(_files, predictors=("python",))
+@planting(_shrinking, predictors=("python",), clocks=ALSO_IN_REAL_TIME)
 def test_deleted_file_reloads_the_model(stand: Stand) -> None:
     """A file that is deleted, and was not the newest, is in time no part of what is served."""
     stand.expect_served("shrinking")
@@ -100,12 +121,12 @@ def test_deleted_file_reloads_the_model(stand: Stand) -> None:
     stand.expect_served("shrinking")
 
 
-def _in_place(grow: Grow) -> Planting:
-    return Planting({"plain": grow(), "versioned": versions({"1": grow(), "2": grow()})})
+def _overwritten(grow: Grow) -> Planting:
+    return Planting({"plain": grow()})
 
 
 @clause("reload.updated-in-place")
-@planting(_in_place)
+@planting(_overwritten, clocks=ALSO_IN_REAL_TIME)
 def test_overwritten_files_are_served(stand: Stand) -> None:
     """Files overwritten by others of the same size, twice within a second, are served in time."""
     stand.expect_served("plain")
@@ -114,8 +135,12 @@ def test_overwritten_files_are_served(stand: Stand) -> None:
     stand.expect_served("plain")
 
 
+def _overwritten_versions(grow: Grow) -> Planting:
+    return Planting({"versioned": versions({"1": grow(), "2": grow()})})
+
+
 @clause("reload.updated-in-place")
-@planting(_in_place)
+@planting(_overwritten_versions, clocks=ALSO_IN_REAL_TIME)
 def test_overwritten_version_is_served(stand: Stand) -> None:
     """An old version and the latest, overwritten in place, are served in time."""
     stand.expect_served("versioned", "2")
@@ -124,8 +149,12 @@ def test_overwritten_version_is_served(stand: Stand) -> None:
     stand.expect_served("versioned", "1", version="1")
 
 
+def _to_be_restored(grow: Grow) -> Planting:
+    return Planting({"two": versions({"9": grow(), "10": grow()})})
+
+
 @clause("reload.removed-then-restored")
-@planting(_versioned)
+@planting(_to_be_restored, clocks=ALSO_IN_REAL_TIME)
 def test_model_returns_after_its_last_version_was_removed(stand: Stand) -> None:
     """A model without its last version errs, and is served again when a version returns."""
     stand.expect_served("two", "9", version="9")

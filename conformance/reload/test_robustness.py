@@ -135,8 +135,12 @@ def _expect_no_gap(stand: Stand, name: str, files: Tree, tokens: frozenset[str])
             failed.append(answer)
         return answer
 
+    def bring_in() -> None:
+        stand.put(name, files)
+        stand.catch_up()
+
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(stand.put, name, files)
+        coming = pool.submit(bring_in)
         while not coming.done():
             ask()
         coming.result()

@@ -1,0 +1,174 @@
+"""The schedule of a run: which forests stand when, and the tests on them side by side.
+
+A test mostly waits, so that those on one server run together, and a few servers stand at the same time. What goes wrong
+on a shared server may be the work of another test: the test is then repeated on a server for its own trees alone, and
+only what goes wrong again is held against the server.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from conformance import timing
+from conformance.deployment import ServerDiedError
+from conformance.forest import Forest, Ground
+from conformance.implementation import ClockName
+from conformance.marks import Plant
+from conformance.problems import HarnessError
+from conformance.run import Run
+from conformance.violations import Evidence, ViolationError
+
+# With short intervals the processors are the limit, with long ones it is patience: seconds between two scans from
+# which on a server idles most of the time, and how many servers and how many tests on one there are at once.
+_IDLING_INTERVAL = 5.0
+_FEW = (3, 8)
+_MANY = (12, 64)
+
+# Servers for one test alone that are started at once.
+_ALONE = 2
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A test on a forest: `call` raises what it finds, `evidence` is what there is to show when the server died."""
+
+    id: str
+    ground: Ground
+    plant: Plant
+    call: Callable[[Forest], None]
+    evidence: Callable[[Forest], Evidence]
+
+
+class Schedule:
+    """All scenarios of a run. Expect them first; the first `result` sets everything going, in the order expected."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._scenarios: dict[Ground, list[Scenario]] = {}
+        self._results: dict[str, Future[float]] = {}
+        self._standing: set[Forest] = set()
+        self._executors: list[ThreadPoolExecutor] = []
+        self._alone = threading.Semaphore(_ALONE)
+        self._closed = threading.Event()
+        self._suspicions: dict[Ground, str] = {}
+        self._attributed: set[Ground] = set()
+
+    def expect(self, scenario: Scenario) -> None:
+        """Announce a scenario, so that the forest of its ground is complete when it is published."""
+        self._scenarios.setdefault(scenario.ground, []).append(scenario)
+        self._results[scenario.id] = Future()
+
+    def result(self, scenario_id: str) -> float:
+        """Wait for a scenario; gives the seconds that it took, and raises what it raised."""
+        if not self._executors:
+            self._start()
+        return self._results[scenario_id].result()
+
+    def _start(self) -> None:
+        idling = [ground for ground in self._scenarios if self._idles(ground)]
+        busy = [ground for ground in self._scenarios if not self._idles(ground)]
+        for grounds, (servers, tests) in ((idling, _MANY), (busy, _FEW)):
+            executor = ThreadPoolExecutor(servers, thread_name_prefix="forest")
+            self._executors.append(executor)
+            for ground in grounds:
+                executor.submit(self._judge, ground, 1 if ground.is_exclusive else tests)
+
+    def _idles(self, ground: Ground) -> bool:
+        clock = ground.clock or self._run.clock
+        return clock is not ClockName.DRIVEN and self._run.pace_of(clock).intervals.reload >= _IDLING_INTERVAL
+
+    def _judge(self, ground: Ground, side_by_side: int) -> None:
+        """Let a forest stand for as long as its scenarios take."""
+        scenarios = self._scenarios[ground]
+        try:
+            forest = Forest(self._run, ground, list(dict.fromkeys(scenario.plant for scenario in scenarios)))
+            try:
+                start = self._begin(forest)
+                with ThreadPoolExecutor(side_by_side, thread_name_prefix="scenario") as pool:
+                    for scenario in scenarios:
+                        pool.submit(self._settle, scenario, forest, start)
+            finally:
+                self._end(forest)
+        except BaseException as error:  # noqa: BLE001 - whoever waits for a result gets it
+            for scenario in scenarios:
+                if not self._results[scenario.id].done():
+                    self._results[scenario.id].set_exception(error)
+
+    def _begin(self, forest: Forest) -> ServerDiedError | None:
+        """Start the server of a forest; gives its death, which is a matter of each scenario."""
+        self._check_open()
+        self._standing.add(forest)
+        try:
+            forest.start()
+        except ServerDiedError as death:
+            return death
+        return None
+
+    def _end(self, forest: Forest) -> None:
+        self._standing.discard(forest)
+        forest.close()
+
+    def _settle(self, scenario: Scenario, forest: Forest, death: ServerDiedError | None) -> None:
+        """Run a scenario, and give whoever waits for it its time or what it raised."""
+        begun = timing.now()
+        try:
+            self._run_shared(scenario, forest, death)
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
+            self._results[scenario.id].set_exception(error)
+        else:
+            self._results[scenario.id].set_result(timing.now() - begun)
+
+    def _run_shared(self, scenario: Scenario, forest: Forest, death: ServerDiedError | None) -> None:
+        self._check_open()
+        try:
+            if death is not None:
+                raise death
+            scenario.call(forest)
+        except ServerDiedError as error:
+            self._suspicions.setdefault(scenario.ground, str(error))
+            self._run_alone(scenario)
+        except ViolationError as violation:
+            if scenario.ground.alone:
+                raise
+            self._suspicions.setdefault(scenario.ground, f"{violation} ({scenario.id})")
+            self._run_alone(scenario)
+
+    def _run_alone(self, scenario: Scenario) -> None:
+        """Run a scenario on a server for its own trees, where whatever goes wrong is its own."""
+        with self._alone:
+            forest = Forest(self._run, scenario.ground, [scenario.plant])
+            try:
+                if (death := self._begin(forest)) is not None:
+                    raise death
+                scenario.call(forest)
+            except ViolationError:
+                self._attributed.add(scenario.ground)
+                raise
+            except ServerDiedError as error:
+                self._check_open()
+                self._attributed.add(scenario.ground)
+                evidence = scenario.evidence(forest)
+                raise ViolationError("the server lives on and answers", f"{error}, twice", evidence) from error
+            finally:
+                self._end(forest)
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise HarnessError("the run was stopped")
+
+    def unattributed(self) -> list[str]:
+        """Say of each shared server what went wrong on it, if nothing went wrong with any test of it alone."""
+        return [f"{ground}: {what}" for ground, what in self._suspicions.items() if ground not in self._attributed]
+
+    def close(self) -> None:
+        """End every server that still stands, and every scenario with it."""
+        self._closed.set()
+        for executor in self._executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+        for forest in list(self._standing):
+            forest.close()
+        for executor in self._executors:
+            executor.shutdown()
