@@ -24,6 +24,10 @@ FaultKind = Literal["outage", "refusal", "slowness", "truncation", "disappearanc
 # Seconds by which each answer of a slow S3 is late: longer than servers take for anything, shorter than they wait.
 LATE = 1.0
 
+# What the proxy says on the connection: that it has taken the fault up, and each time that a request meets it.
+TAKEN_UP, HIT = b"+", b"\n"
+
+# Seconds for the proxy to answer.
 _PATIENCE = 30.0
 
 
@@ -53,7 +57,7 @@ class Fault:
 
 
 class HeldFault:
-    """A fault that is in force."""
+    """A fault that is in force, or was."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -61,12 +65,22 @@ class HeldFault:
 
     @property
     def hits(self) -> int:
-        """How many requests it has met so far."""
-        self._connection.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while received := self._connection.recv(4096):
-                self._hits += received.count(b"\n")
+        """How many requests it has met so far, or had met when it ended."""
+        if self._connection.fileno() >= 0:
+            self._connection.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                self._count()
         return self._hits
+
+    def let_go(self) -> None:
+        """End the fault, and return when it meets no request any more."""
+        self._connection.settimeout(_PATIENCE)
+        self._connection.shutdown(socket.SHUT_WR)
+        self._count()
+
+    def _count(self) -> None:
+        while received := self._connection.recv(4096):
+            self._hits += received.count(HIT)
 
 
 class Faults:
@@ -100,8 +114,6 @@ class Faults:
                 raise HarnessError(f"the S3 proxy cannot be told to fail: {error}") from error
             if not accepted:
                 raise HarnessError(f"the S3 proxy did not take up {fault}")
-            yield HeldFault(connection)
-            connection.settimeout(_PATIENCE)
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(4096):
-                pass
+            held = HeldFault(connection)
+            yield held
+            held.let_go()

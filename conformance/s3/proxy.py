@@ -22,7 +22,7 @@ from yarl import URL
 
 from conformance import timing
 from conformance.processes import announce
-from conformance.s3.faults import LATE, Fault
+from conformance.s3.faults import HIT, LATE, TAKEN_UP, Fault
 from conformance.s3.ledger import Entry
 
 # These belong to one connection, not to the message (RFC 9110, 7.6.1); Expect is answered by the proxy itself.
@@ -45,7 +45,7 @@ class FaultsInForce:
         """Keep the fault of one connection in force until its other end lets go of it."""
         fault = Fault(**json.loads(await reader.readline()))
         self._held[writer] = fault
-        writer.write(b"+")
+        writer.write(TAKEN_UP)
         await reader.read()
         self._held.pop(writer, None)
         writer.close()
@@ -54,7 +54,7 @@ class FaultsInForce:
         """Give the fault that meets a request, if there is one, and tell who holds it."""
         for writer, fault in self._held.items():
             if fault.meets(method=asked.method, bucket=asked.bucket, key=asked.key, prefix=asked.prefix):
-                writer.write(b"\n")
+                writer.write(HIT)
                 return fault
         return None
 

@@ -55,6 +55,7 @@ def test_outage_breaks_connections(s3: S3, server: S3Client) -> None:
         assert outage.hits == 2
     assert read(s3, server, "in/model") == BODY
     assert s3.ledger.entries()[-1].fault is None
+    assert outage.hits == 2
 
 
 def test_refusal_asks_to_slow_down(s3: S3, server: S3Client) -> None:

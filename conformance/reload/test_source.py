@@ -1,0 +1,253 @@
+"""S3 in trouble: what was served goes on being served, and afterwards the server catches up."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from conformance import timing
+from conformance.deployment import Answer
+from conformance.marks import Grow, Planting, clause, planting
+from conformance.problems import UnobservableError
+from conformance.s3.faults import FaultKind, HeldFault
+from conformance.stand import Stand
+from fixtures.trees import versions
+
+OUTAGES = ("outage", "refusal")
+
+
+def _some_models(grow: Grow) -> Planting:
+    return Planting({"staying": grow(), "changing": versions({"1": grow()}), "leaving": grow()})
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+@clause("reload.source-outage")
+@planting(_some_models, alone=True, sources=("s3",))
+def test_outage_is_no_deletion(stand: Stand, kind: FaultKind) -> None:
+    """While S3 is down, or refuses, every model is served as before; afterwards what has changed is found."""
+    _expect_all_served_through(stand, kind)
+    stand.put("arriving", stand.grow())
+    stand.expect_served("arriving")
+
+
+@clause("reload.source-outage")
+@planting(_some_models, naming="paths", alone=True, sources=("s3",))
+def test_outage_of_all_paths_is_no_deletion(stand: Stand) -> None:
+    """With models.paths too, an outage leaves every model served as before, and ends."""
+    _expect_all_served_through(stand, "outage")
+
+
+def _expect_all_served_through(stand: Stand, kind: FaultKind) -> None:
+    before = {name: stand.expect_served(name).tokens for name in stand.models}
+    with stand.s3_fault(kind) as fault:
+        stand.put("changing", versions({"2": stand.grow()}))
+        stand.remove("leaving")
+        stand.settle()
+        for name, tokens in before.items():
+            _expect_unchanged(stand, stand.ask(name), tokens)
+        _check_met(fault)
+    stand.expect_served("changing", "2")
+    stand.expect_gone("leaving")
+    stand.expect_served("staying")
+
+
+def _one_model(grow: Grow) -> Planting:
+    return Planting({"only": versions({"1": grow()})})
+
+
+@clause("reload.source-outage")
+@planting(_one_model, naming="model_path", sources=("s3",))
+def test_refusal_of_the_model_path_is_no_deletion(stand: Stand) -> None:
+    """With model_path too, the model is served as before while S3 refuses, and its next version afterwards."""
+    before = stand.expect_served("only", "1").tokens
+    with stand.s3_fault("refusal") as fault:
+        stand.put("only", versions({"2": stand.grow()}))
+        stand.settle()
+        _expect_unchanged(stand, stand.ask("only"), before)
+        _check_met(fault)
+    stand.expect_served("only", "2")
+
+
+@clause("reload.source-outage")
+@planting(_some_models, alone=True, sources=("s3",))
+def test_requests_do_not_fail_while_s3_is_slow(stand: Stand) -> None:
+    """While each answer of S3 is late no request fails, and what has changed meanwhile is found."""
+    before = stand.expect_served("staying").tokens
+    stand.expect_served("changing")
+    with stand.s3_fault("slowness") as fault:
+        stand.put("changing", versions({"2": stand.grow()}))
+        with ThreadPoolExecutor(1) as pool:
+            looking = pool.submit(stand.settle)
+            while not looking.done():
+                _expect_unchanged(stand, stand.ask("staying"), before)
+                answer = stand.ask("changing")
+                stand.expect(answer.is_served, expected="no failed request", observed=stand.describe(answer))
+            looking.result()
+        _check_met(fault)
+    stand.expect_served("changing", "2")
+
+
+def _to_be_cut_short(grow: Grow) -> Planting:
+    return Planting({"cut-short": grow(), "versioned": versions({"1": grow()})})
+
+
+@clause("reload.source-outage")
+@planting(_to_be_cut_short, sources=("s3",))
+def test_update_that_is_cut_short_is_not_served(stand: Stand) -> None:
+    """An update whose download ends halfway is never served; once it can be read in full it is."""
+    before = stand.expect_served("cut-short").tokens
+    with stand.s3_fault("truncation", "cut-short") as fault:
+        stand.put("cut-short", stand.grow())
+        stand.settle()
+        _expect_unchanged(stand, stand.ask("cut-short"), before)
+        _check_met(fault)
+    stand.expect_served("cut-short")
+
+
+@clause("reload.source-outage")
+@planting(_to_be_cut_short, sources=("s3",))
+def test_version_that_is_cut_short_is_not_served(stand: Stand) -> None:
+    """Of a new version whose download ends halfway nothing is ever served; once it can be read in full it is."""
+    before = stand.expect_served("versioned", "1").tokens
+    with stand.s3_fault("truncation", "versioned", "2/") as fault:
+        stand.put("versioned", versions({"2": stand.grow()}))
+        stand.settle()
+        answer = stand.ask("versioned")
+        stand.expect(
+            not answer.is_served or answer.tokens == before,
+            expected="version 1, or an error, while the download of version 2 ends halfway",
+            observed=stand.describe(answer),
+        )
+        _check_met(fault)
+    stand.expect_served("versioned", "2")
+
+
+def _racing(grow: Grow) -> Planting:
+    return Planting({"bystander": grow(), "racing": versions({"1": grow()})})
+
+
+@clause("reload.list-get-race")
+@planting(_racing, alone=True, sources=("s3",))
+def test_object_of_a_new_version_vanishes_before_its_download(stand: Stand) -> None:
+    """A server that is to download an object which is deleted by then lives on, and serves what there is."""
+    stand.expect_served("racing", "1")
+    stand.expect_served("bystander")
+    _expect_race_survived(stand, "racing")
+    stand.expect_served("bystander")
+    stand.put("later", stand.grow())
+    stand.expect_served("later")
+
+
+def _racing_alone(grow: Grow) -> Planting:
+    return Planting({"racing": versions({"1": grow()})})
+
+
+@clause("reload.list-get-race")
+@planting(_racing_alone, naming="model_path", sources=("s3",))
+def test_object_of_the_model_path_vanishes_before_its_download(stand: Stand) -> None:
+    """With model_path too, an object that is deleted between listing and download ends nothing."""
+    stand.expect_served("racing", "1")
+    _expect_race_survived(stand, "racing")
+
+
+def _expect_race_survived(stand: Stand, name: str) -> None:
+    model = stand.grow()
+    vanishing = f"2/{next(iter(model))}"
+    with stand.s3_fault("disappearance", name, vanishing) as fault:
+        stand.put(name, versions({"2": model}))
+        # A server that is lazy downloads it when it is asked for.
+        stand.await_answer(lambda: stand.ask(name), lambda _: fault.hits > 0)
+        _check_met(fault)
+    stand.remove_file(name, vanishing)
+    stand.settle()
+    stand.expect_served(name, "1", version="1")
+    stand.put(name, versions({"2": model}))
+    stand.expect_served(name, "2")
+
+
+@clause("reload.list-get-race")
+@planting(_racing, sources=("s3",), started=False)
+def test_object_vanishes_during_the_first_scan(stand: Stand) -> None:
+    """A server that meets an object that is listed, and then gone, as it starts gets ready and serves the rest."""
+    vanishing = next(key for key in stand.models["racing"])
+    with stand.s3_fault("disappearance", "racing", vanishing) as fault:
+        stand.deployment.spawn()
+        stand.deployment.await_ready()
+        stand.expect_served("bystander")
+        stand.await_answer(lambda: stand.ask("racing"), lambda _: fault.hits > 0)
+        _check_met(fault)
+    stand.remove_file("racing", vanishing)
+    stand.put("racing", versions({"2": stand.grow()}))
+    stand.expect_served("racing", "2")
+
+
+def _several(grow: Grow) -> Planting:
+    return Planting({name: versions({"1": grow()}) for name in ("first", "second", "third", "fourth")})
+
+
+@clause("reload.ready-is-complete")
+@planting(_several, sources=("s3",), started=False)
+def test_all_models_can_be_served_from_the_moment_of_readiness(stand: Stand) -> None:
+    """With S3 slow at the start, each model is served at the first request once the readiness call is answered 200."""
+    _expect_complete_when_ready(stand)
+
+
+@clause("reload.ready-is-complete")
+@planting(_several, naming="paths", sources=("s3",), started=False)
+def test_all_paths_can_be_served_from_the_moment_of_readiness(stand: Stand) -> None:
+    """With models.paths too, readiness means that each path can be served."""
+    _expect_complete_when_ready(stand)
+
+
+def _expect_complete_when_ready(stand: Stand) -> None:
+    with stand.s3_fault("slowness"):
+        stand.deployment.spawn()
+        stand.deployment.await_ready()
+        _expect_all_at_once(stand)
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+@clause("reload.ready-is-complete")
+@planting(_several, sources=("s3",), started=False)
+def test_server_is_not_ready_before_it_has_seen_its_source(stand: Stand, kind: FaultKind) -> None:
+    """A server that cannot reach S3 as it starts is not ready; it tries again, and then is, with all of its models."""
+    with stand.s3_fault(kind) as fault:
+        deployment = stand.deployment
+        deployment.spawn()
+        met_at = timing.poll(lambda: timing.now() if fault.hits else None, until=timing.now() + deployment.pace.start)
+        _check_met(fault)
+        assert met_at is not None
+        # Time for several scans, none of which can succeed, so that there is nothing to load.
+        until = met_at + deployment.pace.settle - deployment.pace.load
+        ready = timing.poll(lambda: True if deployment.why_not_ready() is None else None, until=until)
+        stand.expect(
+            not ready,
+            expected="no 200 to the readiness call before the source could be listed",
+            observed=f"200, after {fault.hits} requests to S3 of which none was answered",
+        )
+    deployment.await_ready()
+    _expect_all_at_once(stand)
+
+
+def _expect_all_at_once(stand: Stand) -> None:
+    """Expect every model at the first request."""
+    for name, tree in stand.models.items():
+        answer = stand.ask(name)
+        stand.expect(
+            answer.tokens == frozenset(tree.tokens.values()),
+            expected=f"{name} at the first request after the readiness call was answered 200",
+            observed=stand.describe(answer),
+        )
+
+
+def _expect_unchanged(stand: Stand, answer: Answer, tokens: frozenset[str]) -> None:
+    stand.expect(
+        answer.tokens == tokens, expected="what was served before S3 was in trouble", observed=stand.describe(answer)
+    )
+
+
+def _check_met(fault: HeldFault) -> None:
+    """Raise `UnobservableError` when the server has asked S3 for nothing that was in trouble."""
+    if not fault.hits:
+        raise UnobservableError(
+            "the server did not ask S3 while it was in trouble, or went past the endpoint it was given"
+        )
