@@ -6,11 +6,13 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from tests.faults.judging import Judgement, Options, judge, recall
+from tests.faults.preloading import preloaded
 from tests.faults.registry import Change, changes
 from tests.faults.tables import print_faults, print_problems, print_variations
 
@@ -47,7 +49,11 @@ def main() -> int:
     kept = {change.name: recall(change, options) for change in chosen} if arguments.resume else {}
     judgements = {name: judgement for name, judgement in kept.items() if judgement is not None}
     pending = [change for change in chosen if change.name not in judgements]
-    judgements |= _judge_all(console, pending, options, arguments.at_once)
+    if pending:
+        tensorflow = any("tensorflow" in configuration.predictors for change in pending for configuration in change.on)
+        with preloaded(tensorflow=tensorflow) as (command, environment):
+            options = replace(options, command=command, environment=environment)
+            judgements |= _judge_all(console, pending, options, arguments.at_once)
     print_faults(console, chosen, judgements)
     print_variations(console, chosen, judgements)
     print_problems(console, judgements.values())

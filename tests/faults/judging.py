@@ -20,6 +20,9 @@ from tests.faults.registry import Change
 
 CATALOGUE: Catalogue = load_catalogue()
 
+# How a changed server is started without anything prepared.
+DIRECTLY = (sys.executable, "-m", "tests.faults.server")
+
 # What decides a judgement beside the change itself.
 _SOURCES = ("conformance", "fixtures", "reference", "tests/faults/configurations.py", "tests/faults/server.py")
 
@@ -28,15 +31,15 @@ _SOURCES = ("conformance", "fixtures", "reference", "tests/faults/configurations
 class Options:
     """How the suite is run.
 
-    `clock` and `patience` are handed on to it; `most` is the number of seconds after which a run is given up; `prefix`
-    is the command that starts a changed server, before the name of the change.
+    `clock` and `patience` are handed on to it; `most` is the number of seconds after which a run is given up.
+    `command`, before the name of the change, starts a changed server, with `environment` added to its environment.
     """
 
     report: Path
     clock: str | None = None
     patience: float = 1.0
     most: float = 900.0
-    prefix: tuple[str, ...] = (sys.executable, "-m", "tests.faults.server")
+    command: tuple[str, ...] = DIRECTLY
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -135,7 +138,8 @@ class _Run:
         results = folder / "results.json"
         results.unlink(missing_ok=True)
         implementation = folder / "implementation.toml"
-        configuration.write(implementation, [*options.prefix, change.name], change.intervals)
+        command = DIRECTLY if change.directly else options.command
+        configuration.write(implementation, [*command, change.name], change.intervals)
         self._timed_out = not _run_suite(implementation, folder, options)
         self._results: dict[str, Any] | None = None
         if results.exists():

@@ -37,6 +37,8 @@ class Change:
     also: frozenset[str]
     intervals: Mapping[str, Any]
     """What the server declares of its pace where that differs from the reference."""
+    directly: bool
+    """Whether its processes must be those that the suite starts, as their memory is looked at; it takes longer."""
     apply: Apply = field(compare=False)
     file: Path
     """The module that it is written in."""
@@ -60,19 +62,33 @@ def fault(
     breaks: Iterable[str],
     also: Iterable[str] = (),
     intervals: Mapping[str, Any] | None = None,
+    directly: bool = False,
 ) -> Callable[[Apply], Apply]:
     """Register a fault; the docstring of the function describes the server."""
     return _register(
-        name, seen=seen, on=tuple(on), breaks=frozenset(breaks), also=frozenset(also), intervals=intervals or {}
+        name,
+        seen=seen,
+        on=tuple(on),
+        breaks=frozenset(breaks),
+        also=frozenset(also),
+        intervals=intervals or {},
+        directly=directly,
     )
 
 
 def variation(
-    name: str, *, allowed: str, on: Iterable[Configuration] = (EVERYTHING,), intervals: Mapping[str, Any] | None = None
+    name: str,
+    *,
+    allowed: str,
+    on: Iterable[Configuration] = (EVERYTHING,),
+    intervals: Mapping[str, Any] | None = None,
+    directly: bool = False,
 ) -> Callable[[Apply], Apply]:
     """Register a harmless variation; `allowed` says why the contract permits it, the docstring what it does."""
     none: frozenset[str] = frozenset()
-    return _register(name, seen=allowed, on=tuple(on), breaks=none, also=none, intervals=intervals or {})
+    return _register(
+        name, seen=allowed, on=tuple(on), breaks=none, also=none, intervals=intervals or {}, directly=directly
+    )
 
 
 def _register(name: str, **facts: Any) -> Callable[[Apply], Apply]:

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tests.faults.judging import Judgement, Options, judge
+from tests.faults.preloading import preloaded
 from tests.faults.registry import changes
 
 # All of them, which take much longer, are for `nox -s faults`.
@@ -15,8 +16,8 @@ AT_ONCE = 2
 @pytest.fixture(scope="module")
 def judgements(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Future[Judgement]]:
     """Run the suite against some faulty servers side by side, as it mostly waits."""
-    options = Options(tmp_path_factory.mktemp("faults"))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with preloaded(tensorflow=False) as (command, environment), ThreadPoolExecutor(AT_ONCE) as pool:
+        options = Options(tmp_path_factory.mktemp("faults"), command=command, environment=environment)
         return {name: pool.submit(judge, changes()[name], options) for name in FEW}
 
 

@@ -1,0 +1,259 @@
+"""Servers that take trouble with S3 for something else, die of it, or never get over it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError
+
+from reference import s3
+from reference.errors import ContentChangedError, SourceError, UnavailableError
+from reference.holding import Held
+from reference.http import Answer, Application, Environ
+from reference.inventory import Inventory
+from reference.keeper import Keeper, ModelPath
+from reference.sources import File, Source
+from tests.faults.configurations import ONNX_S3, PYTHON_S3
+from tests.faults.registry import fault
+
+
+@fault(
+    "outage-taken-for-deletion",
+    seen="plausible: a listing that failed is handled as one that is empty",
+    on=[PYTHON_S3],
+    breaks=["reload.source-outage"],
+)
+def _outage_taken_for_deletion() -> None:
+    """A listing that fails is taken for an empty one, once the server has seen its models."""
+    listing = s3.S3Source.listing
+
+    def forgiving(self: s3.S3Source, below: str = "") -> list[File]:
+        try:
+            files = listing(self, below)
+        except SourceError:
+            if not getattr(self, "_seen", False):
+                raise
+            return []
+        self._seen = True
+        return files
+
+    s3.S3Source.listing = forgiving
+
+
+@fault(
+    "outage-ends-polling",
+    seen="plausible: the thread that polls ends with its first error",
+    on=[ONNX_S3],
+    breaks=["reload.source-outage"],
+)
+def _outage_ends_polling() -> None:
+    """After a listing that failed the source is not looked at again; what was there is served for ever."""
+    look = Keeper._look
+
+    def once(self: Keeper, path: ModelPath) -> list[tuple[Held, list[File]]]:
+        return [] if path.listed is not None and path.error is not None else look(self, path)
+
+    Keeper._look = once
+
+
+@fault(
+    "refuses-while-source-is-slow",
+    seen="plausible: a probe of the source decides whether requests are let in",
+    on=[PYTHON_S3],
+    breaks=["reload.source-outage"],
+    also=["reload.ready-is-complete"],
+)
+def _refuses_while_source_is_slow() -> None:
+    """Requests are refused while a listing is late."""
+    listing, status, predict = s3.S3Source.listing, Keeper.status, Application._predict
+    under_way: dict[int, float] = {}
+
+    def watched(self: s3.S3Source, below: str = "") -> list[File]:
+        under_way[threading.get_ident()] = time.monotonic()
+        try:
+            return listing(self, below)
+        finally:
+            del under_way[threading.get_ident()]
+
+    def telling(self: Keeper) -> dict[str, Any]:
+        told = status(self)
+        if self._ready and any(time.monotonic() - begun > 0.8 for begun in list(under_way.values())):
+            told["sources"] = [{**source, "error": "it is slow"} for source in told["sources"]]
+        return told
+
+    def anxious(self: Application, environ: Environ) -> Answer:
+        if self.prediction is not None and "it is slow" in self._obstacle():
+            raise UnavailableError("the source is slow")
+        return predict(self, environ)
+
+    s3.S3Source.listing = watched
+    Keeper.status = telling
+    Application._predict = anxious
+
+
+@fault(
+    "truncated-file-kept",
+    seen="psf/requests 4956: a body shorter than its Content-Length is no error",
+    on=[PYTHON_S3],
+    breaks=["reload.source-outage"],
+)
+def _truncated_file_kept() -> None:
+    """A download that ends early is kept as it is, and never repeated."""
+
+    def fetch(self: s3.S3Source, file: File, target: Path) -> None:
+        answer = self._call("get_object", {"Bucket": self._bucket, "Key": self._prefix + file.key})
+        with target.open("wb") as copy, closing(answer["Body"]) as body, suppress(BotoCoreError):
+            for chunk in body.iter_chunks(64):
+                copy.write(chunk)
+
+    s3.S3Source.fetch = fetch
+
+
+@fault(
+    "dies-on-vanished-object",
+    seen="the original: an object deleted between listing and download ended the process",
+    on=[PYTHON_S3, ONNX_S3],
+    breaks=["reload.list-get-race"],
+)
+def _dies_on_vanished_object() -> None:
+    """A server that finds an object gone which it has just listed ends."""
+    fetch = s3.S3Source.fetch
+
+    def fragile(self: s3.S3Source, file: File, target: Path) -> None:
+        try:
+            fetch(self, file, target)
+        except ContentChangedError as error:
+            if "NoSuchKey" in str(error):
+                os._exit(70)
+            raise
+
+    s3.S3Source.fetch = fragile
+
+
+@fault(
+    "vanished-object-wedges-model",
+    seen="plausible: a model that could not be downloaded once is given up",
+    on=[ONNX_S3],
+    breaks=["reload.list-get-race"],
+)
+def _vanished_object_wedges_model() -> None:
+    """A model of which an object was gone at its download is never looked at again."""
+    fetch, settle, unsettled = s3.S3Source.fetch, Inventory.settle, Inventory.unsettled
+    vanished: set[str] = set()
+    given_up: set[str] = set()
+
+    def noting(self: s3.S3Source, file: File, target: Path) -> None:
+        try:
+            fetch(self, file, target)
+        except ContentChangedError as error:
+            if "NoSuchKey" in str(error):
+                vanished.add(file.key)
+            raise
+
+    def resigned(self: Inventory, held: Held, listed: list[File]) -> bool:
+        settled = settle(self, held, listed)
+        if any(file.key in vanished for file in listed):
+            given_up.add(held.name)
+        return settled
+
+    def ignoring(self: Inventory, name: str, source: Source, root: str, listed: list[File]) -> Held | None:
+        return None if name in given_up else unsettled(self, name, source, root, listed)
+
+    s3.S3Source.fetch = noting
+    Inventory.settle = resigned
+    Inventory.unsettled = ignoring
+
+
+@fault(
+    "ready-before-first-scan",
+    seen="the original: requests before the first scan failed",
+    on=[PYTHON_S3],
+    breaks=["reload.ready-is-complete"],
+)
+def _ready_before_first_scan() -> None:
+    """The server says that it is ready as soon as it listens."""
+    when_ready = Application._when_ready
+
+    def at_once(self: Application, summary: Any) -> Answer:
+        try:
+            return when_ready(self, summary)
+        except UnavailableError:
+            return 200, [("content-type", "application/json")], b'{"message":"soon"}'
+
+    Application._when_ready = at_once
+
+
+@fault(
+    "ready-after-failed-scan",
+    seen="plausible: the first scan counts, whatever became of it",
+    on=[ONNX_S3],
+    breaks=["reload.ready-is-complete"],
+)
+def _ready_after_failed_scan() -> None:
+    """The server is ready after its first scan, also when that failed."""
+    scan = Keeper._scan
+
+    def generous(self: Keeper) -> None:
+        scan(self)
+        with self._changed:
+            self._ready = True
+            self._changed.notify_all()
+
+    Keeper._scan = generous
+
+
+@fault(
+    "unreachable-source-ends-start",
+    seen="plausible: a start that cannot list its source gives up",
+    on=[PYTHON_S3],
+    breaks=["reload.ready-is-complete"],
+)
+def _unreachable_source_ends_start() -> None:
+    """A server that cannot reach its source as it starts ends."""
+    look = Keeper._look
+
+    def strict(self: Keeper, path: ModelPath) -> list[tuple[Held, list[File]]]:
+        changes = look(self, path)
+        if path.listed is None and not path.refused:
+            os._exit(70)
+        return changes
+
+    Keeper._look = strict
+
+
+@fault(
+    "start-is-not-retried",
+    seen="plausible: the first scan is made once, before polling begins",
+    on=[ONNX_S3],
+    breaks=["reload.ready-is-complete"],
+)
+def _start_is_not_retried() -> None:
+    """A server that could not reach its source as it started waits for ever."""
+    look = Keeper._look
+
+    def resigned(self: Keeper, path: ModelPath) -> list[tuple[Held, list[File]]]:
+        return [] if path.listed is None and path.error is not None else look(self, path)
+
+    Keeper._look = resigned
+
+
+@fault(
+    "first-page-only",
+    seen="plausible: the continuation token of a listing is not followed",
+    on=[PYTHON_S3],
+    breaks=["layouts.many-keys"],
+)
+def _first_page_only() -> None:
+    """Of a listing only the first page is read."""
+    call = s3.S3Source._call
+
+    def first_page(self: s3.S3Source, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        answer = call(self, operation, request)
+        return answer | {"IsTruncated": False} if operation == "list_objects_v2" else answer
+
+    s3.S3Source._call = first_page
