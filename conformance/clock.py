@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 from conformance import timing
@@ -15,6 +16,10 @@ class Clock(Protocol):
 
     def catch_up(self, changed_at: float) -> float:
         """Give the moment by which a change that ended at `changed_at` has to be served, having done one's part."""
+        ...
+
+    def deadline(self, changed_at: float) -> float:
+        """Give the moment by which such a change has to be served as things stand, and do nothing about it."""
         ...
 
     def settle(self, changed_at: float) -> None:
@@ -37,6 +42,10 @@ class Timed:
         self._pace = pace
 
     def catch_up(self, changed_at: float) -> float:
+        """Give the deadline, which needs nothing done."""
+        return self.deadline(changed_at)
+
+    def deadline(self, changed_at: float) -> float:
         """Give the deadline that follows from the intervals."""
         return changed_at + self._pace.serve
 
@@ -67,7 +76,8 @@ class Driven:
         self._pace = pace
         self._reload = reload
         self._evict = evict
-        self._looks: list[float] = []
+        # When each look began, and when it was acknowledged.
+        self._looks: list[tuple[float, float]] = []
         self._turn = threading.Lock()
 
     @property
@@ -79,6 +89,11 @@ class Driven:
         """Make the server look as often as it needs; the load allowance is all that is left to wait for."""
         self._look(changed_at, self._needed)
         return timing.now() + self._pace.load
+
+    def deadline(self, changed_at: float) -> float:
+        """Give the end of the last look that was needed; for ever, if the server has not been told to look so often."""
+        ends = [ended for begun, ended in self._looks if begun > changed_at]
+        return ends[self._needed - 1] if len(ends) >= self._needed else inf
 
     def settle(self, changed_at: float) -> None:
         """Make the server look once more than it needs."""
@@ -95,8 +110,8 @@ class Driven:
     def _look(self, changed_at: float, times: int) -> None:
         for _ in range(times):
             with self._turn:
-                if sum(look > changed_at for look in self._looks[-times:]) >= times:
+                if sum(begun > changed_at for begun, _ in self._looks[-times:]) >= times:
                     return
                 begun = timing.now()
                 self._reload()
-                self._looks.append(begun)
+                self._looks.append((begun, timing.now()))

@@ -1,20 +1,23 @@
 """The judge: which answers of a history no state of the source explains, and what that says; pure.
 
 A model goes through states, one after each change of it. An answer is explained by a state that its source may have
-been in when the request was answered, or at most `staleness` seconds before it was sent. Nothing else is asked of time,
-so that a server may look at its source whenever it likes within the deadline of design.md.
+been in when the request was answered, or before, as long as the deadline for the change that ended it had not passed.
+Nothing else is asked of time, so that a server may look at its source whenever it likes until then.
 """
 
 from __future__ import annotations
 
 import bisect
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 
 Tokens = frozenset[str]
+
+# Gives the moment by which every request has to see a change that ended at a moment.
+Deadline = Callable[[float], float]
 
 # The key of a model's only version where it has no version folders.
 UNVERSIONED = ""
@@ -69,13 +72,21 @@ def judge(changes: Iterable[Change], requests: Iterable[Request], staleness: flo
 
     `staleness` is the time in seconds after which a change has to be seen: `Pace.serve`.
     """
+    return judge_by(changes, requests, lambda ended: ended + staleness)
+
+
+def judge_by(changes: Iterable[Change], requests: Iterable[Request], deadline: Deadline) -> list[Finding]:
+    """Do the same where the moment by which a change has to be seen depends otherwise on the one at which it ended.
+
+    A later change never has an earlier deadline.
+    """
     changes = sorted(changes, key=lambda change: change.ended)
     zero = changes[0].begun if changes else 0.0
-    sources = {model: _Source(model, changes, staleness) for model in {change.model for change in changes}}
+    sources = {model: _Source(model, changes, deadline) for model in {change.model for change in changes}}
     questions: dict[tuple[str, str | None], list[Request]] = {}
     for request in sorted(requests, key=lambda request: request.begun):
         if request.model not in sources:
-            sources[request.model] = _Source(request.model, changes, staleness)
+            sources[request.model] = _Source(request.model, changes, deadline)
         questions.setdefault((request.model, request.version), []).append(request)
     findings = [
         finding
@@ -88,16 +99,15 @@ def judge(changes: Iterable[Change], requests: Iterable[Request], staleness: flo
 class _Source:
     """The states that the source of one model went through; state 0 is that before its first change."""
 
-    def __init__(self, model: str, changes: Sequence[Change], staleness: float) -> None:
+    def __init__(self, model: str, changes: Sequence[Change], deadline: Deadline) -> None:
         self.model = model
-        self.staleness = staleness
         self.changes = [change for change in changes if change.model == model]
         self._begun = [change.begun for change in self.changes]
-        self._ended = [change.ended for change in self.changes]
+        self.deadlines = [deadline(change.ended) for change in self.changes]
 
     def allowed(self, request: Request) -> range:
         """Give the states that may explain the answer: none that was over too long ago, none that came afterwards."""
-        first = bisect.bisect_left(self._ended, request.begun - self.staleness)
+        first = bisect.bisect_left(self.deadlines, request.begun)
         return range(first, bisect.bisect_right(self._begun, request.ended) + 1)
 
     def answer(self, state: int, version: str | None) -> Tokens | None:
@@ -171,13 +181,12 @@ class _Witness:
             for other in self._asked
             if other.process != request.process and other.ended < request.begun and self._is_newer(other, state)
         ]
-        deadline = change.ended + self._source.staleness
         seen = f"; process {others[-1].process} had served the change by {self._at(others[-1].ended)}" if others else ""
         wanted = self._describe(self._answers[self._source.allowed(request).start])
         return Finding(
             "reload.processes" if others else change.event,
             f"{wanted}: the source changed ({change.event}) until {self._at(change.ended)}, which every process had to"
-            f" serve by {self._at(deadline)}",
+            f" serve by {self._at(self._source.deadlines[state])}",
             f"{self._what(request)}, still {self._describe(request.tokens)}{seen}",
             request,
         )

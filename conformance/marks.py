@@ -95,7 +95,7 @@ class PlantingMark:
     plant: Plant
     naming: Naming
     witness: str
-    alone: bool
+    alone: bool | str
     predictors: tuple[PredictorType, ...]
     configuration: Configuration = PLAIN
     sources: tuple[Source, ...] = SOURCES
@@ -113,7 +113,7 @@ def planting(
     *,
     naming: Naming = "dir",
     witness: str = "usual",
-    alone: bool = False,
+    alone: bool | str = False,
     predictors: tuple[PredictorType, ...] = PREDICTORS,
     configuration: Configuration = PLAIN,
     sources: tuple[Source, ...] = SOURCES,
@@ -122,7 +122,8 @@ def planting(
 ) -> pytest.MarkDecorator:
     """Say what is published for a test, in which way models are named, which predictor class runs, configured how.
 
-    Tests share a server unless they are to be `alone`, or name their model by model_path, which holds only one.
+    Tests share a server unless they are to be `alone`, or name their model by model_path, which holds only one; those
+    with the same text for `alone` share one among themselves.
     `predictors` and `sources` leave out those for which the contract does not say what the test expects, or where
     nothing shows it. `clocks` are those on which it is judged, None being that of the run. Unless it is `started`,
     the test has a server of its own, and starts it.

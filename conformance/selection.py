@@ -61,9 +61,9 @@ def ground_of(item: pytest.Item) -> Ground | None:
     setting, mark = setting_of(item), planting_of(item)
     if setting is None or mark is None:
         return None
-    return Ground(
-        setting, mark.naming, mark.witness, item.nodeid if mark.alone else "", mark.configuration, mark.started
-    )
+    # A test alone has a ground of its own name.
+    alone = item.nodeid if mark.alone is True else mark.alone or ""
+    return Ground(setting, mark.naming, mark.witness, alone, mark.configuration, mark.started)
 
 
 def is_about(item: pytest.Item, clause: Clause) -> bool:
@@ -86,7 +86,9 @@ def is_in_matrix(item: pytest.Item, implementation: Implementation, *, full: boo
         return True
     if ground.clock is ClockName.DEFAULT:
         # Real time is expensive, and what the source is makes no difference to it.
-        return ground.setting.source == next(source for source in SOURCES if source in implementation.declares.sources)
+        first = next(source for source in SOURCES if source in implementation.declares.sources)
+        is_cheap = ground.setting.predictor != "tensorflow" or ground.configuration == PLAIN
+        return ground.setting.source == first and is_cheap
     if ground.setting.predictor != "tensorflow":
         return True
     shared = not ground.alone and ground.witness == "usual"

@@ -21,6 +21,7 @@ class Evidence:
     timeline: Sequence[str]
     deadline: str
     log: Sequence[str]
+    program: Sequence[str] = ()
 
 
 class ViolationError(AssertionError):
@@ -49,6 +50,7 @@ def explain(clause: Clause, violation: ViolationError, reproduce: str) -> str:
             _paragraph("setting", evidence.setting),
             _block("cortex.yaml", evidence.configuration),
             _block("published", evidence.tree),
+            *([_block("program, reduced as far as it goes", evidence.program)] if evidence.program else []),
             _block("timeline (seconds since the server was started)", evidence.timeline),
             _paragraph("deadline", evidence.deadline),
             _block("last lines of the server's log", evidence.log),

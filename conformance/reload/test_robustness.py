@@ -4,14 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from conformance.deployment import Answer
 from conformance.marks import Grow, Planting, clause, planting
+from conformance.reload.broken import BROKEN
 from conformance.stand import Stand
-from fixtures.trees import File, Tree, versions
-
-BROKEN = {
-    "python": Tree({"raise.txt": File("cannot be loaded")}),
-    "onnx": Tree({"model.onnx": File(b"\x08\x08\x12\x04half of a model")}),
-    "tensorflow": Tree({"saved_model.pb": File(b"half of a model")}),
-}
+from fixtures.trees import Tree, versions
 
 
 def _two_models(grow: Grow) -> Planting:

@@ -1,0 +1,106 @@
+"""A recording: what a test changes of its models and asks about them, written down for the judge of histories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from conformance import timing
+from conformance.judge import UNVERSIONED, Change, Finding, Request, Tokens, judge_by
+from conformance.layouts.oracle import read_level
+from conformance.stand import LEFT_OUT, Stand
+from fixtures.trees import Tree
+
+
+class Recording:
+    """The changes and requests of one test so far, by the names of its planting.
+
+    Files are written and deleted one by one, as each leaves a state behind that a server may have seen.
+    """
+
+    def __init__(self, stand: Stand) -> None:
+        self._stand = stand
+        self._changes: list[Change] = []
+        self._requests: list[Request] = []
+        # What is served of a version whose content cannot be loaded.
+        self._kept: dict[tuple[str, str], Tokens | None] = {}
+        for name in stand.models:
+            self._note(name, "reload.model-added", stand.deployment.ready_at)
+
+    def put(self, name: str, files: Tree, *, event: str) -> None:
+        """Add files to a model or overwrite them; `event` is the clause that asks a server to see it."""
+        for key, file in files.items():
+            self._change(name, event, partial(self._stand.put, name, Tree({key: file})))
+
+    def remove(self, name: str, folder: str = UNVERSIONED, *, event: str) -> None:
+        """Delete a model, or a version of it."""
+        self._kept.pop((name, folder), None)
+        prefix = f"{folder}/" if folder else ""
+        for key in [key for key in self._stand.models[name] if key.startswith(prefix)]:
+            self._change(name, event, partial(self._stand.remove_file, name, key))
+
+    def break_version(self, name: str, folder: str, files: Tree, *, event: str) -> None:
+        """Put files into a version with which it cannot be loaded: what was served of it stays, until it is mended."""
+        self._kept[name, folder] = self.servable(name).get(folder)
+        self.put(name, files.at(folder) if folder else files, event=event)
+
+    def mend_version(self, name: str, folder: str, files: Tree, *, event: str, obstacle: str | None) -> None:
+        """Put files into a broken version with which it can be loaded, and delete the file that kept it from that."""
+        if obstacle is not None:
+            self.put(name, files.at(folder) if folder else files, event=event)
+        del self._kept[name, folder]
+        if obstacle is None:
+            self.put(name, files.at(folder) if folder else files, event=event)
+        else:
+            key = f"{folder}/{obstacle}" if folder else obstacle
+            self._change(name, event, partial(self._stand.remove_file, name, key))
+
+    def is_broken(self, name: str, folder: str) -> bool:
+        """Whether a version has content that cannot be loaded."""
+        return (name, folder) in self._kept
+
+    def folders(self, name: str) -> list[str]:
+        """Give the version folders of a model as it is published now, "" for a model without versions."""
+        level = read_level(self._stand.models.get(name, Tree()), self._stand.predictor)
+        return list(level.versions.values()) or ([UNVERSIONED] if level.is_model else [])
+
+    def servable(self, name: str) -> Mapping[str, Tokens]:
+        """Give the versions of a model that can be served now, each with its tokens."""
+        tree = self._stand.models.get(name, Tree())
+        served = {
+            folder: self._kept[name, folder]
+            if self.is_broken(name, folder)
+            else Tokens((tree.under(folder) if folder else tree).tokens.values())
+            for folder in self.folders(name)
+        }
+        return {folder: tokens for folder, tokens in served.items() if tokens is not None}
+
+    def ask(self, name: str, version: str | None = None) -> Request:
+        """Ask for a model, the latest version without `version`; the answer is not recorded yet."""
+        begun = timing.now()
+        answer = self._stand.ask(name, LEFT_OUT if version is None else version)
+        process = str((answer.body or {}).get("process", ""))
+        tokens = answer.tokens if answer.is_served else None
+        return Request(begun, timing.now(), name, version, process, tokens)
+
+    def record(self, request: Request) -> None:
+        """Record a request, also one that another thread sent."""
+        self._requests.append(request)
+
+    def findings(self, *more: Request) -> list[Finding]:
+        """Judge what was recorded, and further requests."""
+        requests = [*self._requests, *more]
+        models = {request.model for request in (more or requests)}
+        return judge_by(
+            self._changes,
+            [request for request in requests if request.model in models],
+            self._stand.deployment.clock.deadline,
+        )
+
+    def _change(self, name: str, event: str, change: Callable[[], None]) -> None:
+        begun = timing.now()
+        change()
+        self._note(name, event, begun)
+
+    def _note(self, name: str, event: str, begun: float) -> None:
+        self._changes.append(Change(begun, timing.now(), name, event, self.servable(name)))

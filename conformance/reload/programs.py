@@ -1,0 +1,262 @@
+"""Random programs: models are published, changed, broken and removed in any order, and every answer is judged.
+
+A program that ends in an answer which nothing explains is reduced by Hypothesis to the least one that still does, and
+charged to one clause.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as with_seed
+from hypothesis import strategies as st
+from hypothesis.errors import Flaky
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from conformance import timing
+from conformance.clock import Driven
+from conformance.judge import UNVERSIONED, Finding
+from conformance.recording import Recording
+from conformance.reload.broken import BROKEN, OBSTACLE
+from conformance.violations import ViolationError
+
+if TYPE_CHECKING:
+    from conformance.stand import Stand
+
+STEPS = 24
+
+_NAMES = ("a", "b", "c")
+# Numbers of which the order as text, and that of publication, is another than that of the integers.
+_VERSIONS = ("1", "2", "9", "10", "1523423423")
+
+_names = st.sampled_from(_NAMES)
+_versions = st.sampled_from(_VERSIONS)
+
+
+class _FaultFoundError(Exception):
+    """A step met an answer that nothing explains."""
+
+
+@dataclass
+class Search:
+    """What is known of a server so far: how often programs ran, and the finding on the last one that failed."""
+
+    stand: Stand
+    programs: int = 0
+    violation: ViolationError | None = None
+    clause: str = ""
+
+    def accuse(self, finding: Finding, script: Sequence[str], names: Sequence[str]) -> None:
+        """Keep a finding, and from then on look for nothing but its clause."""
+        self.clause = finding.clause
+        evidence = replace(self.stand.evidence(*names), program=tuple(script))
+        self.violation = ViolationError(finding.expected, finding.observed, evidence)
+
+
+def search(stand: Stand, programs: int, seed: int) -> Search:
+    """Run so many random programs of `STEPS` steps, all on the server of the stand, up to the first that fails."""
+    found = Search(stand)
+    numbers = itertools.count(1)
+
+    def program() -> Program:
+        found.programs += 1
+        return Program(found, next(numbers))
+
+    # The seed is read from whatever makes the programs.
+    with_seed(seed)(program)
+    driven = isinstance(stand.deployment.clock, Driven)
+    try:
+        run_state_machine_as_test(
+            program,  # type: ignore[arg-type] # "a class or a function"
+            settings=settings(
+                max_examples=programs,
+                stateful_step_count=STEPS,
+                database=None,
+                deadline=None,
+                print_blob=False,
+                report_multiple_bugs=False,
+                # In real time a program takes minutes, and does not fail the same way twice.
+                phases=[Phase.generate, Phase.shrink] if driven else [Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    except (_FaultFoundError, Flaky):
+        assert found.violation is not None
+    return found
+
+
+class Program(RuleBasedStateMachine):
+    """One program on models that no other has; the rules are its steps."""
+
+    def __init__(self, found: Search, number: int) -> None:
+        super().__init__()
+        self._search = found
+        self._stand = found.stand
+        self._number = number
+        self._recording = Recording(found.stand)
+        self._script: list[str] = []
+        self._were_unversioned: set[str] = set()
+        self._ever: dict[str, set[str]] = {}
+
+    @rule(name=_names, version=_versions)
+    def publish_version(self, name: str, version: str) -> None:
+        """Publish a version of a model: a new one, or other files for one that is there."""
+        versions = self._versions(name)
+        if UNVERSIONED in versions or self._recording.is_broken(self._model(name), version):
+            return
+        updated = version in versions
+        if updated:
+            event = "reload.updated-in-place"
+        else:
+            event = "reload.version-added" if versions else self._return_of(name, unversioned=False)
+        self._say(f"{'overwrite' if updated else 'publish'} version {version} of {name}")
+        self._ever.setdefault(name, set()).add(version)
+        self._recording.put(self._model(name), self._stand.grow().at(version), event=event)
+
+    @rule(name=_names)
+    def publish_unversioned(self, name: str) -> None:
+        """Publish a model without versions, or other files for it, where no versions are."""
+        versions = self._versions(name)
+        if set(versions) - {UNVERSIONED} or self._recording.is_broken(self._model(name), UNVERSIONED):
+            return
+        event = "reload.updated-in-place" if versions else self._return_of(name, unversioned=True)
+        self._say(f"{'overwrite' if versions else 'publish'} {name} without versions")
+        self._were_unversioned.add(name)
+        self._recording.put(self._model(name), self._stand.grow(), event=event)
+
+    @precondition(lambda self: self._published())
+    @rule(data=st.data())
+    def remove_version(self, data: st.DataObject) -> None:
+        """Remove one version of a model, or the model if it has none."""
+        name = data.draw(st.sampled_from(self._published()), "model")
+        version = data.draw(st.sampled_from(sorted(self._versions(name))), "version")
+        last = len(self._versions(name)) == 1
+        self._say(f"remove version {version} of {name}" if version else f"remove {name}")
+        event = "reload.model-removed" if last else "reload.version-removed"
+        self._recording.remove(self._model(name), version, event=event)
+
+    @precondition(lambda self: self._published())
+    @rule(data=st.data())
+    def remove_model(self, data: st.DataObject) -> None:
+        """Remove a model with all of its versions."""
+        name = data.draw(st.sampled_from(self._published()), "model")
+        self._say(f"remove {name} with all of its versions")
+        for version in self._versions(name):
+            self._recording.remove(self._model(name), version, event="reload.model-removed")
+
+    @precondition(lambda self: self._published())
+    @rule(data=st.data())
+    def break_version(self, data: st.DataObject) -> None:
+        """Overwrite a version that is being served by one that cannot be loaded."""
+        name = data.draw(st.sampled_from(self._published()), "model")
+        version = data.draw(st.sampled_from(sorted(self._versions(name))), "version")
+        if self._recording.is_broken(self._model(name), version):
+            return
+        self._look()
+        self._ask(name, version or None)
+        self._say(f"break version {version} of {name}" if version else f"break {name}")
+        self._recording.break_version(
+            self._model(name), version, BROKEN[self._stand.predictor], event="reload.broken-keeps-last-good"
+        )
+
+    @precondition(lambda self: self._broken())
+    @rule(data=st.data())
+    def mend_version(self, data: st.DataObject) -> None:
+        """Overwrite what cannot be loaded by what can."""
+        name, version = data.draw(st.sampled_from(self._broken()), "version")
+        self._say(f"mend version {version} of {name}" if version else f"mend {name}")
+        self._recording.mend_version(
+            self._model(name),
+            version,
+            self._stand.grow(),
+            event="reload.broken-keeps-last-good",
+            obstacle=OBSTACLE[self._stand.predictor],
+        )
+
+    @rule()
+    def look(self) -> None:
+        """Make the server look at its source, or give it the time to; then ask for everything that there is."""
+        self._look()
+        for name in self._ever.keys() | self._were_unversioned:
+            self._ask(name, None)
+
+    @rule(name=_names)
+    def ask_for_the_latest(self, name: str) -> None:
+        """Ask for a model, whatever the server has seen of it so far."""
+        self._ask(name, None)
+
+    @rule(name=_names, version=_versions)
+    def ask_for_a_version(self, name: str, version: str) -> None:
+        """Ask for a version that was there at some time; the contract is silent on versions of unversioned models."""
+        if version in self._ever.get(name, set()) and name not in self._were_unversioned:
+            self._ask(name, version)
+
+    @rule()
+    def evict(self) -> None:
+        """Make the server evict, if it does so when it is told to."""
+        if isinstance(self._stand.deployment.clock, Driven):
+            self._say("evict")
+            self._stand.await_eviction()
+
+    def teardown(self) -> None:
+        """Leave nothing behind for the next program."""
+        for name in _NAMES:
+            if self._stand.models.get(self._model(name)):
+                self._stand.remove(self._model(name))
+
+    def _look(self) -> None:
+        self._say("look")
+        self._stand.catch_up()
+
+    def _ask(self, name: str, version: str | None) -> None:
+        """Ask, and judge the answer with all that came before."""
+        self._say(f"ask for {name}" if version is None else f"ask for version {version} of {name}")
+        model = self._model(name)
+        # What is loaded when it is asked for may come with the next answer. To reduce a program that has failed for
+        # that long already, there is no need to wait again.
+        patience = 0 if self._search.violation else self._stand.deployment.pace.load
+        request = None
+
+        def explained() -> bool | None:
+            nonlocal request
+            request = self._recording.ask(model, version)
+            return None if self._recording.findings(request) else True
+
+        timing.poll(explained, until=timing.now() + patience)
+        assert request is not None
+        for finding in self._recording.findings(request):
+            if self._search.clause in {"", finding.clause}:
+                self._search.accuse(finding, self._script, [model])
+                raise _FaultFoundError(finding.clause)
+        self._recording.record(request)
+
+    def _model(self, name: str) -> str:
+        return f"program-{self._number}-{name}"
+
+    def _versions(self, name: str) -> list[str]:
+        return list(self._recording.folders(self._model(name)))
+
+    def _published(self) -> list[str]:
+        return [name for name in _NAMES if self._versions(name)]
+
+    def _broken(self) -> list[tuple[str, str]]:
+        return [
+            (name, version)
+            for name in _NAMES
+            for version in self._versions(name)
+            if self._recording.is_broken(self._model(name), version)
+        ]
+
+    def _return_of(self, name: str, *, unversioned: bool) -> str:
+        """Give the clause that a model comes back by, or comes in."""
+        if name in (self._ever if unversioned else self._were_unversioned):
+            return "reload.versioned-to-unversioned"
+        back = name in self._ever or name in self._were_unversioned
+        return "reload.removed-then-restored" if back else "reload.model-added"
+
+    def _say(self, line: str) -> None:
+        self._script.append(line)

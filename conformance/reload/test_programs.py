@@ -1,0 +1,67 @@
+"""Random programs on models of a directory: whatever order things happen in, every answer is explained."""
+
+import threading
+from weakref import WeakKeyDictionary
+
+import pytest
+
+from conformance.forest import Forest
+from conformance.implementation import ClockName
+from conformance.marks import SMALL_CACHE, Grow, Planting, clause, planting
+from conformance.reload.programs import Search, search
+from conformance.stand import Stand
+
+# Those that an answer can break; each is charged with what was found against it.
+CLAUSES = (
+    "layouts.latest-is-highest",
+    "clients.by-name",
+    "clients.explicit-version",
+    "reload.model-added",
+    "reload.model-removed",
+    "reload.version-added",
+    "reload.version-removed",
+    "reload.updated-in-place",
+    "reload.removed-then-restored",
+    "reload.versioned-to-unversioned",
+    "reload.no-gap",
+    "reload.never-back",
+    "reload.never-mixed",
+    "reload.broken-keeps-last-good",
+)
+
+# In real time every step that looks takes some intervals.
+PROGRAMS = {ClockName.DRIVEN: 60, ClockName.TIMED: 1}
+
+_charged = pytest.mark.parametrize("charged", [pytest.param(name, marks=clause(name), id=name) for name in CLAUSES])
+
+# The tests of one forest run side by side, and the first searches for all.
+_searching = threading.Lock()
+_searches: WeakKeyDictionary[Forest, Search] = WeakKeyDictionary()
+
+
+def _nothing(grow: Grow) -> Planting:
+    return Planting({"resident": grow()})
+
+
+@planting(_nothing, alone="random programs", predictors=("python", "onnx"))
+@_charged
+def test_random_programs(stand: Stand, charged: str) -> None:
+    """Every answer in the course of a random program is explained by a state of its source."""
+    _expect_nothing_found(stand, charged)
+
+
+@planting(_nothing, alone="random programs", predictors=("python", "onnx"), configuration=SMALL_CACHE)
+@_charged
+def test_random_programs_with_a_cache(stand: Stand, charged: str) -> None:
+    """The same holds with a cache that has room for fewer models than the program has."""
+    _expect_nothing_found(stand, charged)
+
+
+def _expect_nothing_found(stand: Stand, charged: str) -> None:
+    with _searching:
+        found = _searches.get(stand.forest)
+        if found is None:
+            run = stand.forest.run
+            found = _searches[stand.forest] = search(stand, PROGRAMS[run.clock], run.seed)
+    if found.violation is not None and found.clause == charged:
+        raise found.violation
