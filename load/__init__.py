@@ -1,1 +1,1 @@
-"""Load profiles that put numbers on what the contract permits; empty until the first profile is written."""
+"""Load profiles that put numbers on what the contract permits: the window over the cache limits, reload, latency."""

@@ -1,0 +1,316 @@
+"""The conductor of a load run: sets the stage, says when what begins, and brings together what was seen.
+
+Runs where Locust's master runs, or the only process. Everything that it waits for goes on meanwhile, as Locust's are
+cooperative threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust.env import Environment
+from locust.runners import LocalRunner, MasterRunner
+
+from conformance import timing
+from conformance.implementation import load_implementation
+from conformance.judge import Change
+from conformance.processes import LeashedProcess, start_announced
+from load.clocks import SAME_CLOCK, Offset, machine
+from load.ground import Plan, read_implementation
+from load.observations import Observations, Usage
+from load.options import REFERENCE
+from load.profile import Ramp, Rate, Waves, load_profile
+from load.progress import Progress, State
+from load.records import Ledger
+from load.report import Report
+from load.reporting import report_on, write_report
+from load.stage import Ending, Opening, change_from_json
+from load.traffic import Briefing
+
+# What runs where Locust is told no profile.
+_PROFILE = "steady"
+
+# Seconds: publishing thousands of models takes its time; a stage that has to end may take as long as its server.
+_SET_PATIENCE = 900.0
+_STRIKE_PATIENCE = 60.0
+
+# Eviction intervals that a wave waits for an eviction run, if none comes; and the time after a run of traffic in which
+# the last eviction run is awaited.
+_RUN_PATIENCE = 2.5
+_REST = 1.3
+
+# How often other machines are asked what their clocks show, and how long a user may take to be there.
+_CLOCK_QUESTIONS = 20
+_SPAWN_RATE = 100.0
+
+EXIT_STATUS = {"PASS": 0, "FAIL": 1, "INVALID": 2}
+
+
+class Conductor:
+    """One load run. Raises `SuiteError` when it cannot begin."""
+
+    def __init__(self, environment: Environment, runner: MasterRunner | LocalRunner) -> None:
+        options = environment.parsed_options
+        assert options is not None, "Locust has read its command line"
+        self._environment = environment
+        self._runner = runner
+        name = options.profile or _PROFILE
+        self.profile = load_profile(name, options.set)
+        self._plan = Plan(
+            profile=self.profile,
+            implementation=Path(options.implementation or REFERENCE),
+            host=options.host or None,
+            prepared=Path(options.prepared) if options.prepared else None,
+            s3_endpoint=options.s3,
+            patience=options.patience,
+        )
+        self._implementation = read_implementation(self._plan)
+        self._report_folder = Path(options.report_dir or f"report/load/{Path(name).stem}")
+        self._folder = Path(tempfile.mkdtemp(prefix="servecheck-load-"))
+        self._ledger = Ledger()
+        self._offsets: dict[str, Offset] = {}
+        self._usage: dict[str, list[Usage]] = {}
+        self._last_reports: set[str] = set()
+        self._waves: list[float] = []
+        self._begun_at = self._measured_from = self._ended_at = 0.0
+        self._over = False
+        self._failed = False
+        self._interrupted = True
+        self._state = State()
+        self._opening, self._stage = self._set_stage()
+        environment.host = self._opening.url
+        processes = options.expect_workers if isinstance(runner, MasterRunner) else 1
+        briefing = Briefing(
+            profile=self.profile,
+            predict=self._implementation.process.predict,
+            patience=timing.ANSWER_ALLOWANCE * options.patience,
+            processes=processes,
+        )
+        # Locust hands the options of the master to its workers, on whichever machine.
+        options.briefing = briefing.model_dump_json()
+
+    def _set_stage(self) -> tuple[Opening, LeashedProcess]:
+        plan = self._folder / "plan.json"
+        plan.write_text(self._plan.model_dump_json(), encoding="utf-8")
+        print(
+            f"{self.profile.about}\nsetting the stage: {self.profile.trees.models} models", file=sys.stderr, flush=True
+        )
+        stage, announced = start_announced("load.stage", str(plan), folder=self._folder, patience=_SET_PATIENCE)
+        return Opening.model_validate_json(announced), stage
+
+    # --- what Locust asks ---
+
+    def users(self) -> tuple[int, float] | None:
+        """Give the number of users and how many may come in a second; None when the run is over."""
+        if self._over:
+            return None
+        count = self.profile.traffic.users
+        return count, min(float(count), _SPAWN_RATE)
+
+    def begin(self) -> None:
+        """Begin, once all users are there."""
+        if not self._begun_at:
+            self._begun_at = timing.now()
+            gevent.spawn(self._conduct)
+            gevent.spawn(self._show)
+
+    def receive(self, sender: str, report: dict[str, Any]) -> None:
+        """Take in what a process that sends requests reports."""
+        offset = SAME_CLOCK if report["machine"] == machine() else self._offsets.get(sender, Offset())
+        known = offset.high < float("inf") and offset.low > float("-inf")
+        middle, uncertainty = (offset.middle, offset.uncertainty) if known else (0.0, 0.0)
+        self._state.requests += self._ledger.put(report, middle, uncertainty)
+        usage = self._usage.setdefault(sender, [])
+        usage.extend(Usage(at + middle, seconds) for at, seconds in report["usage"])
+        if report.get("last"):
+            self._last_reports.add(sender)
+
+    def heard(self, sender: str, answer: dict[str, Any]) -> None:
+        """Take in what the clock of another process shows."""
+        if answer["machine"] == machine():
+            self._offsets[sender] = SAME_CLOCK
+            return
+        known = self._offsets.get(sender, Offset())
+        self._offsets[sender] = known.heard(answer["asked"], answer["now"], timing.now())
+
+    def drain(self) -> None:
+        """Let all requests under way be answered, and collect what is still on its way here."""
+        if self._ended_at or not self._begun_at:
+            return
+        self._ended_at = timing.now()
+        (self._folder / "publish").unlink(missing_ok=True)
+        senders = self._senders()
+        self._runner.send_message("drain")
+        patience = timing.ANSWER_ALLOWANCE * self._plan.patience + 5
+        timing.poll(lambda: True if senders <= self._last_reports else None, until=timing.now() + patience)
+        self._state.missing = len(senders - self._last_reports)
+        if not self._interrupted and self._stage.status is None:
+            timing.wait_until(timing.now() + _REST * self._opening.evict_interval)
+
+    def finish(self) -> None:
+        """End the server, judge, write the report, and set the exit status."""
+        self._over = True
+        if not self._begun_at or self._failed:
+            self._environment.process_exit_code = 3
+            self._strike()
+            return
+        self._strike()
+        try:
+            self._report()
+        except Exception:
+            self._environment.process_exit_code = 3
+            raise
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _report(self) -> None:
+        observations = self._observations()
+        report: Report = report_on(observations)
+        files = write_report(report, observations, self._report_folder)
+        self._environment.process_exit_code = EXIT_STATUS[report.outcome]
+        print(report.summary(), file=sys.stderr)
+        print(f"report: {', '.join(str(file) for file in files)}", file=sys.stderr, flush=True)
+
+    # --- what happens meanwhile ---
+
+    def _conduct(self) -> None:
+        try:
+            if isinstance(self._runner, MasterRunner):
+                for _ in range(_CLOCK_QUESTIONS):
+                    self._runner.send_message("ask-time", {"asked": timing.now()})
+                    gevent.sleep(0.05)
+            self._begun_at = timing.now()
+            self._runner.send_message("begin")
+            traffic = self.profile.traffic
+            if isinstance(traffic, Waves):
+                self._conduct_waves(traffic)
+            else:
+                self._conduct_stream(traffic)
+            self._interrupted = False
+        finally:
+            self._over = True
+
+    def _conduct_stream(self, traffic: Rate | Ramp) -> None:
+        self._measured_from = self._begun_at + traffic.warm_up
+        self._wait(lambda: False, self._measured_from)
+        (self._folder / "publish").touch()
+        self._wait(lambda: False, self._measured_from + traffic.duration)
+
+    def _conduct_waves(self, traffic: Waves) -> None:
+        """Fill memory and disk with one model too many, so that an eviction run is seen; a wave follows each run."""
+        first = self.profile.cache.disk_cache_size + 1
+        self._send_wave(1, 0, first, same=False)
+        self._await_run()
+        self._measured_from = timing.now()
+        count = traffic.users if traffic.models == "different" else 1
+        for number in range(2, traffic.waves + 2):
+            if self._over:
+                return
+            self._waves.append(timing.now())
+            self._send_wave(number, first, count, same=traffic.models == "same")
+            first += count
+            self._await_run()
+
+    def _send_wave(self, number: int, first: int, count: int, *, same: bool) -> None:
+        self._runner.send_message("wave", {"number": number, "first": first, "count": count, "same": same})
+
+    def _await_run(self) -> None:
+        """Wait until an eviction run has brought memory back to its limit; not for ever, as none need come."""
+        before = self._state.dropped
+        until = timing.now() + _RUN_PATIENCE * self._opening.evict_interval
+        limit = self.profile.cache.cache_size
+        self._wait(lambda: self._state.dropped > before and (self._state.memory or 0) <= limit, until)
+
+    def _wait(self, condition: Callable[[], bool], until: float) -> None:
+        """Wait for a condition up to a moment; ends at once when the stage has, or the run is over."""
+
+        def met() -> bool | None:
+            self._look()
+            ended = self._stage.status is not None or bool(self._ended_at)
+            return True if ended or condition() else None
+
+        timing.poll(met, until=until)
+
+    def _look(self) -> None:
+        """Read the last sample of the probe."""
+        file = self._folder / "samples.jsonl"
+        with contextlib.suppress(OSError), file.open("rb") as samples:
+            samples.seek(max(0, file.stat().st_size - 65536))
+            whole = samples.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
+            with contextlib.suppress(ValueError):
+                last = json.loads(whole)
+                self._state.memory, self._state.disk = last["memory"], last["disk"]
+                self._state.dropped = last["dropped"]
+
+    def _show(self) -> None:
+        with Progress(self.profile, self._begun_at, self._longest()) as progress:
+            while not self._over:
+                self._look()
+                total = self._environment.stats.total
+                progress.show(self._state, total.num_requests, total.num_failures)
+                gevent.sleep(progress.period)
+
+    def _longest(self) -> float:
+        traffic = self.profile.traffic
+        if isinstance(traffic, Waves):
+            return (traffic.waves + 1) * self._opening.evict_interval
+        return traffic.warm_up + traffic.duration
+
+    def _senders(self) -> set[str]:
+        if isinstance(self._runner, MasterRunner):
+            return {client.id for client in self._runner.clients.all} | set(self._usage)
+        return {"local"}
+
+    # --- at the end ---
+
+    def _strike(self) -> None:
+        self._stage.terminate(_STRIKE_PATIENCE)
+        self._stage_log = self._stage.last_log_lines(None)
+        self._stage.kill()
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        file = self._folder / name
+        if not file.exists():
+            return []
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+    def _observations(self) -> Observations:
+        ending_file = self._folder / "ending.json"
+        if ending_file.exists():
+            ending = Ending.model_validate_json(ending_file.read_text(encoding="utf-8"))
+        else:
+            ending = Ending(problem="the stage ended without a word", log=self._stage_log[-15:])
+        changes = [(change_from_json(line), line["publication"]) for line in self._lines("changes.jsonl")]
+        published: dict[int, list[Change]] = {}
+        for change, number in changes:
+            if number is not None:
+                published.setdefault(number, []).append(change)
+        return Observations(
+            profile=self.profile,
+            implementation=load_implementation(self._plan.implementation).implementation.model_dump(),
+            host=self._plan.host,
+            opening=self._opening,
+            ending=ending,
+            begun_at=self._begun_at,
+            measured_from=self._measured_from or self._ended_at,
+            ended_at=self._ended_at,
+            interrupted=self._interrupted,
+            waves=self._waves,
+            ledger=self._ledger,
+            changes=[change for change, _ in changes],
+            publications=[tuple(part) for _, part in sorted(published.items())],
+            journal=self._lines("journal.jsonl"),
+            samples=self._lines("samples.jsonl"),
+            usage=self._usage,
+            locust_requests=self._environment.stats.total.num_requests,
+            senders=len(self._senders()),
+            senders_missing=self._state.missing,
+        )
