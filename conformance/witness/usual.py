@@ -170,6 +170,7 @@ class ONNXPredictor:
         self.client = onnx_client
         self.watch = Watch()
         self.serials = itertools.count(1)
+        self.one_at_a_time = threading.Lock()
         note("constructed")
 
     def predict(self, payload):
@@ -209,12 +210,13 @@ class ONNXPredictor:
 
     def watched(self, session):
         """Watch a session; gives its serial, the same for as long as the server keeps it."""
-        serial = self.watch.serial_of(session)
-        if serial is None:
-            serial = next(self.serials)
-            note("watched", serial=serial)
-            self.watch.add(session, serial)
-        return serial
+        with self.one_at_a_time:
+            serial = self.watch.serial_of(session)
+            if serial is None:
+                serial = next(self.serials)
+                note("watched", serial=serial)
+                self.watch.add(session, serial)
+            return serial
 
     def tensor(self, type, shape, data=None):  # noqa: A002 - the keys of the payload
         """Make an input of these values, or else of a ramp from 0 to 1."""

@@ -1,0 +1,47 @@
+"""How often eviction runs: every ten seconds, as the document says, in real time on a server as it is by default."""
+
+import itertools
+
+from conformance import timing
+from conformance.cache.cached import CachedModels
+from conformance.implementation import ClockName
+from conformance.marks import SMALL_CACHE, Grow, Planting, clause, planting
+from conformance.stand import Stand
+
+PERIOD = 10.0
+TOLERANCE = 1.0
+RUNS = 4
+BETWEEN_REQUESTS = 0.1
+
+
+def _rotating(grow: Grow) -> Planting:
+    return Planting({name: grow() for name in "abc"})
+
+
+@clause("cache.period")
+@planting(_rotating, configuration=SMALL_CACHE, clocks=(ClockName.DEFAULT,))
+def test_runs_follow_each_other_every_ten_seconds(stand: Stand) -> None:
+    """Of models asked for in turn, one more than memory has room for, one has gone every ten seconds."""
+    begun = timing.now()
+    asked: dict[str, float] = {}
+    # Each run took place after its model was asked for and was in memory, and before it had to be loaded anew.
+    runs: list[tuple[float, float]] = []
+    cached = CachedModels(stand)
+    for name in itertools.cycle(stand.models):
+        before = timing.now()
+        if len(runs) == RUNS or before > begun + (RUNS + 1) * PERIOD:
+            break
+        access = cached.access(name)
+        if name in asked and not access.was_in_memory:
+            runs.append((asked[name], timing.now()))
+        asked[name] = before
+        timing.wait_until(before + BETWEEN_REQUESTS)
+    periods = [(after[0] - before[1], after[1] - before[0]) for before, after in itertools.pairwise(runs)]
+    stand.expect(
+        len(runs) == RUNS
+        and all(least <= PERIOD + TOLERANCE and most >= PERIOD - TOLERANCE for least, most in periods),
+        expected=f"{RUNS} runs, each {PERIOD:g} s after the one before, within {TOLERANCE:g} s",
+        observed=f"runs between {' s, '.join(f'{first - begun:.1f} and {last - begun:.1f}' for first, last in runs)} s"
+        if runs
+        else f"no run in {timing.now() - begun:.0f} s",
+    )

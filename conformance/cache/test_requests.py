@@ -1,0 +1,206 @@
+"""What the cache means for requests: none evicts, none is broken by an eviction, and none loads what another loads."""
+
+import secrets
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier
+
+from conformance import timing
+from conformance.cache.cached import CachedModels, is_download
+from conformance.cache.test_limits import expect_within
+from conformance.deployment import Answer
+from conformance.marks import SMALL_CACHE, Configuration, Grow, Planting, clause, planting
+from conformance.problems import HarnessError
+from conformance.stand import Stand
+from fixtures.trees import versions
+
+AT_ONCE = 4
+ATTEMPTS = 4
+THREADED_CACHE = Configuration(cache_size=2, disk_cache_size=4, threads_per_process=2 * AT_ONCE)
+
+
+def _burst(grow: Grow) -> Planting:
+    return Planting({name: grow() for name in "abcdef"})
+
+
+@clause("cache.off-the-critical-path")
+@planting(_burst, predictors=("python", "onnx"), configuration=SMALL_CACHE)
+def test_burst_stays_in_memory_until_the_next_run(stand: Stand) -> None:
+    """All models asked for between two runs are in memory at the end, and the next run restores the limit."""
+    names = tuple(stand.models)
+    cached = CachedModels(stand)
+    window = cached.ask_within_one_window(names)
+    stand.expect(
+        window.is_quiet,
+        expected=f"nothing let go of while {len(names)} models are asked for between two runs",
+        observed=f"{window.drops} objects let go of meanwhile",
+    )
+    _expect_all(stand, cached.in_memory())
+    cached.await_eviction()
+    expect_within(cached, cached.in_memory(), cached.memory.limit, "in memory")
+
+
+@clause("cache.off-the-critical-path")
+@planting(_burst, predictors=("tensorflow",), configuration=SMALL_CACHE)
+def test_burst_of_saved_models_stays_in_memory(stand: Stand) -> None:
+    """All SavedModels asked for between two runs go on counting when each is asked for once more."""
+    interval = stand.deployment.pace.intervals.evict
+    cached = CachedModels(stand)
+    for attempt in range(ATTEMPTS):
+        stand.await_eviction()
+        if not cached.is_driven:
+            # Nothing shows when a run took place: begin at different moments after one.
+            timing.wait_until(timing.now() + interval * attempt / ATTEMPTS)
+        begun = timing.now()
+        cached.access_all(stand.models)
+        found = cached.in_memory()
+        seconds = timing.now() - begun
+        if found == set(stand.models):
+            break
+    if found != set(stand.models) and not cached.is_driven and seconds > interval / 2:
+        raise HarnessError(f"intervals unusable: it takes {seconds:.2f} s to ask for {len(stand.models)} models twice")
+    _expect_all(stand, found)
+
+
+def _expect_all(stand: Stand, found: set[str]) -> None:
+    stand.expect(
+        found == set(stand.models),
+        expected=f"all of {', '.join(stand.models)} in memory until the next run",
+        observed=f"{', '.join(sorted(found)) or 'none'} in memory",
+    )
+
+
+def _for_many(grow: Grow) -> Planting:
+    return Planting({name: grow() for name in "abc"})
+
+
+@clause("cache.single-flight")
+@planting(_for_many, configuration=THREADED_CACHE)
+def test_first_requests_at_once_load_and_download_once(stand: Stand) -> None:
+    """Of the first requests for a model, sent at the same time, one loads and downloads it and all are answered."""
+    stand.settle()  # that every model is servable from the start is another clause
+    cached = CachedModels(stand)
+    for name, tree in stand.models.items():
+        begun = timing.now()
+        answers = _ask_at_once(stand, name)
+        tokens = frozenset(tree.tokens.values())
+        for answer in answers:
+            stand.expect(
+                answer.tokens == tokens, expected=f"model {name} for each of them", observed=stand.describe(answer)
+            )
+        loads = _loads_behind(cached, name, answers)
+        stand.expect(
+            loads == 1,
+            expected=f"model {name} loaded once for {AT_ONCE} first requests",
+            observed=f"loaded {loads} times",
+        )
+        twice = {key: count for key, count in cached.bytes_fetched(name, since=begun).items() if count > tree[key].size}
+        stand.expect(
+            not twice,
+            expected=f"each file of model {name} downloaded once for {AT_ONCE} first requests",
+            observed=f"bytes downloaded of each file: {twice}",
+        )
+
+
+def _ask_at_once(stand: Stand, name: str) -> list[Answer]:
+    together = Barrier(AT_ONCE)
+
+    def ask() -> Answer:
+        together.wait()
+        return stand.ask(name, more={"watch": True})
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [future.result() for future in [pool.submit(ask) for _ in range(AT_ONCE)]]
+
+
+def _loads_behind(cached: CachedModels, name: str, answers: list[Answer]) -> int:
+    """Count the loads that these answers, the first ones, came from."""
+    if cached.stand.predictor == "python":
+        return cached.loads(name)
+    if cached.stand.predictor == "onnx":
+        return len({(answer.body or {})["serial"] for answer in answers})
+    # A SavedModel that is loaded once counts all of its calls.
+    return [(answer.body or {})["outputs"]["counter"] for answer in answers].count([1])
+
+
+def _in_use(grow: Grow) -> Planting:
+    return Planting({name: grow() for name in "abcdefg"})
+
+
+@clause("cache.in-use")
+@planting(_in_use, predictors=("python", "onnx"), configuration=THREADED_CACHE)
+def test_request_outlives_the_eviction_of_its_model(stand: Stand) -> None:
+    """A request that holds a model goes on with it, and with its files, when it is evicted from memory and disk."""
+    held, *others = stand.models
+    signal = f"go-{secrets.token_hex(4)}"
+    cached = CachedModels(stand)
+    with ThreadPoolExecutor(1) as pool:
+        cached.access(held)
+        request = pool.submit(stand.ask, held, more={"hold": signal})
+        try:
+            _await_held(stand, signal, request)
+            cached.access_all(others)
+            stand.await_eviction()
+        finally:
+            (stand.deployment.journal_folder / signal).touch()
+        answer = request.result()
+        stand.expect(
+            answer.tokens == frozenset(stand.models[held].tokens.values()),
+            expected="the answer of the model that the request held",
+            observed=stand.describe(answer),
+        )
+        body = answer.body or {}
+        if stand.predictor == "python":
+            stand.expect(
+                body["files_at_end"] == body["files"],
+                expected="the files of the model under its path until the request ends",
+                observed=f"{body['files_at_end']} under {body['path']}",
+            )
+
+
+def _await_held(stand: Stand, signal: str, request: Future[Answer]) -> None:
+    def is_held() -> bool:
+        return any(line.get("until") == signal for line in stand.deployment.journals())
+
+    until = timing.now() + stand.deployment.pace.answer
+    timing.poll(lambda: is_held() or request.done() or None, until=until)
+
+
+def _never_asked(grow: Grow) -> Planting:
+    return Planting({"asked": grow(), "plain": grow(), "versioned": versions({"1": grow(), "2": grow()})})
+
+
+@clause("cache.lazy")
+@planting(_never_asked, predictors=("python",), configuration=SMALL_CACHE)
+def test_model_never_asked_for_is_not_loaded(stand: Stand) -> None:
+    """A model that nobody asks for is not loaded, neither when it is found nor when it changes."""
+    cached = CachedModels(stand)
+    _change_without_asking(cached)
+    loaded = [name for name in ("plain", "versioned") if cached.loads(name)]
+    stand.expect(not loaded, expected="no load of a model never asked for", observed=f"loads of {loaded}")
+
+
+@clause("cache.lazy")
+@planting(_never_asked, configuration=SMALL_CACHE, sources=("s3",))
+def test_model_never_asked_for_is_not_downloaded(stand: Stand) -> None:
+    """A model that nobody asks for is not downloaded, neither when it is found nor when it changes."""
+    cached = CachedModels(stand)
+    _change_without_asking(cached)
+    downloads = [
+        f"{request.key} of {name}"
+        for request in stand.requests_since(0.0)
+        for name in request.models
+        if name != "asked" and is_download(request)
+    ]
+    stand.expect(
+        not downloads,
+        expected="no download of a model never asked for",
+        observed=f"downloads of {', '.join(downloads)}",
+    )
+
+
+def _change_without_asking(cached: CachedModels) -> None:
+    stand = cached.stand
+    cached.access("asked")
+    stand.put("plain", stand.grow())
+    stand.put("versioned", versions({"3": stand.grow()}))
+    stand.settle()
