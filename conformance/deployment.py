@@ -25,6 +25,9 @@ from conformance.timing import Pace
 # Below the range from which systems take the local ports of outgoing connections, so that none of those is in the way.
 _PORTS = range(20_000, 32_000)
 
+# Requests at once of which each finds a place for its connection.
+_CONNECTIONS = 64
+
 # Seconds to wait for one answer to the readiness call, of which there are many.
 _READY_CALL = 2.0
 
@@ -78,7 +81,9 @@ class Deployment:
         self.history = History()
         self._implementation = implementation
         self._env = env
-        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=pace.answer, read=pace.answer))
+        self._http = urllib3.PoolManager(
+            maxsize=_CONNECTIONS, retries=False, timeout=urllib3.Timeout(connect=pace.answer, read=pace.answer)
+        )
         self._process: LeashedProcess | None = None
         self.journal_folder = folder / "journals"
         self.ready_at = 0.0

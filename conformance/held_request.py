@@ -1,0 +1,36 @@
+"""A request that stays under way for as long as a test wants: the witness holds its model until it is told to go on."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from conformance import timing
+from conformance.deployment import Answer
+from conformance.problems import HarnessError
+from conformance.stand import Stand
+
+
+@contextlib.contextmanager
+def held_request(stand: Stand, name: str) -> Iterator[Future[Answer]]:
+    """Give a request that holds a model; it ends with the block, and its answer can be had afterwards.
+
+    Only of the python predictor, as that of the others is one call; raises `HarnessError` when the request ends first.
+    """
+    signal = f"go-on-{secrets.token_hex(4)}"
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(stand.ask, name, more={"hold": signal})
+
+        def is_held() -> bool | None:
+            if request.done():
+                raise HarnessError(f"the request for {name} was not held: {stand.describe(request.result())}")
+            return True if any(line.get("until") == signal for line in stand.deployment.journals()) else None
+
+        try:
+            if not timing.poll(is_held, until=timing.now() + stand.deployment.pace.answer):
+                raise HarnessError(f"the request for {name} did not begin in {stand.deployment.pace.answer:g} s")
+            yield request
+        finally:
+            (stand.deployment.journal_folder / signal).touch()
