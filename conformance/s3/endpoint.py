@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 _CREDENTIAL_NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
-# What S3 keeps as it is, and what an endpoint that stores objects as files of folders does not.
-_ODD_KEYS = frozenset({"odd//key", "odd/./key", "odd/key/", "odd/key"})
-
 
 @dataclass(frozen=True)
 class S3:
@@ -37,7 +34,7 @@ class S3:
 
     `client` publishes past the proxy, so that the ledger holds what servers did and nothing else; `server_env` is
     what a server needs in its environment, `ledger` holds all that servers have asked for, and `faults` are what can
-    be done to them. `keeps_odd_keys` tells whether keys with empty parts, or with a dot as a part, stay what they are.
+    be done to them.
     """
 
     name: str
@@ -46,7 +43,6 @@ class S3:
     server_env: Mapping[str, str]
     ledger: Ledger
     faults: Faults
-    keeps_odd_keys: bool
 
 
 @contextlib.contextmanager
@@ -63,8 +59,7 @@ def open_s3(endpoint: str, folder: Path, patience: float) -> Iterator[S3]:
         try:
             client.create_bucket(Bucket=bucket)
             stack.callback(_delete_bucket, client, bucket)
-            keeps_odd_keys = _keeps(client, bucket, _ODD_KEYS)
-        except (BotoCoreError, ClientError, TargetError, ValueError) as error:
+        except (BotoCoreError, ClientError, ValueError) as error:
             raise HarnessError(f"S3 endpoint {location.url} cannot be used: {error}") from error
         proxy_folder = folder / "proxy"
         proxy_folder.mkdir(parents=True)
@@ -81,7 +76,6 @@ def open_s3(endpoint: str, folder: Path, patience: float) -> Iterator[S3]:
             server_env={"AWS_ENDPOINT_URL": proxy_url, **region, **location.credentials},
             ledger=Ledger(ledger),
             faults=Faults(control, client, bucket),
-            keeps_odd_keys=keeps_odd_keys,
         )
 
 
@@ -101,19 +95,6 @@ def _located(endpoint: str, folder: Path, patience: float) -> contextlib.Abstrac
         )
     credentials = {name: os.environ[name] for name in _CREDENTIAL_NAMES if name in os.environ}
     return contextlib.nullcontext(Location(endpoint, credentials))
-
-
-def _keeps(client: S3Client, bucket: str, keys: frozenset[str]) -> bool:
-    """Write some keys and tell whether the endpoint lists them, and nothing else, as they were written."""
-    try:
-        for key in keys:
-            client.put_object(Bucket=bucket, Key=key, Body=b"")
-        page = client.list_objects_v2(Bucket=bucket)
-    except ClientError:
-        return False
-    finally:
-        S3Target(client, bucket).clear()
-    return {item["Key"] for item in page.get("Contents", ())} == keys
 
 
 def _delete_bucket(client: S3Client, bucket: str) -> None:
