@@ -63,7 +63,12 @@ PYTHON_S3, PYTHON_LOCAL = _one("python", "s3"), _one("python", "local")
 ONNX_S3, ONNX_LOCAL = _one("onnx", "s3"), _one("onnx", "local")
 TENSORFLOW_S3, TENSORFLOW_LOCAL = _one("tensorflow", "s3"), _one("tensorflow", "local")
 
-# The same, and with multi model caching declared.
+# With two of a kind, where a fault of one of them must leave the smoke stage alone: it serves one python model by
+# model_path, from a directory if there may be one.
+PYTHON_AND_ONNX_LOCAL = Configuration("python-onnx-local", ("python", "onnx"), ("local",), without=("cache",))
+PYTHON_S3_AND_LOCAL = Configuration("python-s3-local", ("python",), ("s3", "local"), without=("cache",))
+
+# The same as the first ones, and with multi model caching declared.
 CACHED_PYTHON_S3, CACHED_PYTHON_LOCAL = _cached("python", "s3"), _cached("python", "local")
 CACHED_ONNX_S3, CACHED_ONNX_LOCAL = _cached("onnx", "s3"), _cached("onnx", "local")
 

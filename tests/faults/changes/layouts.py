@@ -1,35 +1,25 @@
-"""Servers that get the layouts family wrong."""
+"""Servers that find no model where one is, or one where none is."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from reference import catalog, keeper, layout, s3
+from reference import config, keeper, layout, s3, server
+from reference.errors import ContentChangedError
 from reference.frameworks import onnx
-from reference.resident import Slot
-from reference.sources import File
-from tests.faults.configurations import ONNX_LOCAL, PYTHON_LOCAL, PYTHON_S3
-from tests.faults.registry import fault
-
-
-@fault(
-    "latest-by-string",
-    seen="plausible: folder names sorted as they are listed",
-    on=[PYTHON_S3],
-    breaks=["layouts.latest-is-highest"],
+from reference.layout import Layout
+from reference.sources import File, Source
+from tests.faults.configurations import (
+    ONNX_LOCAL,
+    ONNX_S3,
+    PYTHON_AND_ONNX_LOCAL,
+    PYTHON_LOCAL,
+    PYTHON_S3,
+    PYTHON_S3_AND_LOCAL,
 )
-def _latest_by_string() -> None:
-    """The latest version is the last one by string, so that 9 comes after 10."""
-    arrange = catalog.Model.of
-
-    def by_string(name: str, slots: Iterable[Slot]) -> catalog.Model:
-        model = arrange(name, slots)
-        model.descending = tuple(sorted(model.descending, key=lambda slot: slot.label, reverse=True))
-        model.point_latest(model.best())
-        return model
-
-    catalog.Model.of = by_string
+from tests.faults.registry import fault
 
 
 @fault(
@@ -57,7 +47,7 @@ def _several_onnx_files() -> None:
 
 @fault(
     "prefix-without-slash",
-    seen="plausible: the prefix is listed as configured, without a slash at its end",
+    seen="https://github.com/kserve/kserve/issues/3776: merlinite-7b-lab takes in merlinite-7b-lab-hf",
     on=[PYTHON_S3],
     breaks=["layouts.prefix-neighbours"],
 )
@@ -75,10 +65,10 @@ def _prefix_without_slash() -> None:
 
     fetch = s3.S3Source.fetch
 
-    def fetch_either(self: s3.S3Source, file: File, target: s3.Path) -> None:
+    def fetch_either(self: s3.S3Source, file: File, target: Path) -> None:
         try:
             fetch(self, file._replace(key=f"/{file.key}"), target)
-        except s3.ContentChangedError:
+        except ContentChangedError:
             fetch(self, file, target)
 
     s3.parse_url = without_slash
@@ -103,3 +93,174 @@ def _dies_on_stray_file() -> None:
         return models, aside
 
     keeper.split = fragile
+
+
+@fault(
+    "model-path-on-s3-not-found",
+    seen="https://github.com/cortexlabs/cortex/issues/1554: one predictor did not find models of one source",
+    on=[PYTHON_S3_AND_LOCAL],
+    breaks=["layouts.source-s3"],
+    also=[
+        "config.model-path",
+        "clients.arguments-by-name",
+        "clients.explicit-version",
+        "clients.single-name-optional",
+        "layouts.prefix-neighbours",
+        "reload.list-get-race",
+        "reload.version-added",
+    ],
+)
+def _model_path_on_s3_not_found() -> None:
+    """A model_path on S3 is listed one level too high, so that no model is there."""
+    sources = server._sources
+
+    def elsewhere(api: config.Api, project: Path, interval: float) -> list[tuple[str | None, Source]]:
+        found = sources(api, project, interval)
+        for _, source in found:
+            if api.predictor.model_path is not None and isinstance(source, s3.S3Source):
+                source._prefix += "model_path/"
+        return found
+
+    server._sources = elsewhere
+
+
+@fault(
+    "onnx-not-from-a-directory",
+    seen="https://github.com/cortexlabs/cortex/issues/1554: local models were not found by one predictor",
+    on=[PYTHON_AND_ONNX_LOCAL],
+    breaks=["layouts.source-local"],
+    also=[
+        "config.model-path",
+        "clients.arguments-by-name",
+        "clients.explicit-version",
+        "clients.single-name-optional",
+        "layouts.prefix-neighbours",
+        "reload.version-added",
+    ],
+)
+def _onnx_not_from_a_directory() -> None:
+    """The ONNX predictor does not find the model of a model_path that is a local directory."""
+    sources = server._sources
+
+    def elsewhere(api: config.Api, project: Path, interval: float) -> list[tuple[str | None, Source]]:
+        predictor = api.predictor
+        if predictor.type == "onnx" and predictor.model_path is not None:
+            lost = predictor.model_copy(update={"model_path": f"{predictor.model_path}model_path"})
+            return sources(api.model_copy(update={"predictor": lost}), project, interval)
+        return sources(api, project, interval)
+
+    server._sources = elsewhere
+
+
+@fault(
+    "readme-spoils-model",
+    seen="plausible: a model card makes the folder look like that of a repository",
+    on=[PYTHON_LOCAL],
+    breaks=["layouts.unversioned"],
+)
+def _readme_spoils_model() -> None:
+    """A folder with a readme.md is taken for a collection of models, not for a model."""
+    why_not = layout._why_not
+
+    def strict(names: Sequence[str], kind: str) -> str | None:
+        return "is a collection" if "readme.md" in names else why_not(names, kind)
+
+    layout._why_not = strict
+
+
+@fault(
+    "stray-file-spoils-onnx-model",
+    seen="the original: a stray file un-served an ONNX model",
+    on=[ONNX_LOCAL],
+    breaks=["layouts.onnx"],
+    also=["layouts.unversioned"],
+)
+def _stray_file_spoils_onnx_model() -> None:
+    """A folder with anything beside its *.onnx file is no model."""
+    why_not = layout._why_not
+
+    def strict(names: Sequence[str], kind: str) -> str | None:
+        if kind == "onnx" and any(not name.endswith(".onnx") for name in names):
+            return "has other files"
+        return why_not(names, kind)
+
+    layout._why_not = strict
+
+
+@fault(
+    "folders-left-out",
+    seen="plausible: only the files at the top of a model are copied",
+    on=[PYTHON_LOCAL],
+    breaks=["layouts.python-any"],
+    also=["clients.python.load-model-path", "reload.structure-changed"],
+)
+def _folders_left_out() -> None:
+    """Of a python model the files in folders are left out."""
+    writable = layout._writable
+
+    def flat(listed: list[File], prefix: str, found: Layout) -> list[File]:
+        return [file for file in writable(listed, prefix, found) if "/" not in file.key[len(prefix) :]]
+
+    layout._writable = flat
+
+
+@fault(
+    "dotfiles-left-out",
+    seen="plausible: a glob of * leaves out dotfiles",
+    on=[PYTHON_S3],
+    breaks=["layouts.python-any"],
+    also=["clients.python.load-model-path"],
+)
+def _dotfiles_left_out() -> None:
+    """Of a python model the dotfiles, and what lies in folders whose name begins with a dot, are left out."""
+    writable = layout._writable
+
+    def visible(listed: list[File], prefix: str, found: Layout) -> list[File]:
+        files = writable(listed, prefix, found)
+        return [file for file in files if "/." not in f"/{file.key[len(prefix) :]}"]
+
+    layout._writable = visible
+
+
+@fault(
+    "onnx-of-one-name",
+    seen="Triton's default file name, model.onnx: docs/user_guide/model_repository.md",
+    on=[ONNX_S3],
+    breaks=["layouts.onnx"],
+)
+def _onnx_of_one_name() -> None:
+    """Only model.onnx is an ONNX model."""
+    why_not = layout._why_not
+
+    def strict(names: Sequence[str], kind: str) -> str | None:
+        return "lacks model.onnx" if kind == "onnx" and "model.onnx" not in names else why_not(names, kind)
+
+    layout._why_not = strict
+
+
+@fault(
+    "folder-marker-is-a-version",
+    seen="https://github.com/triton-inference-server/server/issues/6534: an empty version folder counts",
+    on=[PYTHON_S3],
+    breaks=["layouts.markers-ignored"],
+)
+def _folder_marker_is_a_version() -> None:
+    """A folder that holds nothing but its marker is a version, and a model."""
+    listing, fetch = s3.S3Source.listing, s3.S3Source.fetch
+    hidden = ".folder"
+
+    def with_markers(self: s3.S3Source, below: str = "") -> list[File]:
+        request = {"Bucket": self._bucket, "Prefix": self._prefix + below}
+        found = self._client.list_objects_v2(**request).get("Contents", ())
+        markers = [item["Key"][len(self._prefix) :] for item in found if item["Key"].endswith("/")]
+        return sorted([*listing(self, below), *(File(f"{key}{hidden}", 0, "marker") for key in markers)])
+
+    def fetch_or_touch(self: s3.S3Source, file: File, target: Path) -> None:
+        if file.key.endswith(f"/{hidden}"):
+            target.touch()
+        else:
+            fetch(self, file, target)
+
+    s3.S3Source.listing = with_markers
+    s3.S3Source.fetch = fetch_or_touch
+    layout._why_not = lambda names, kind: None
