@@ -101,6 +101,7 @@ class PlantingMark:
     sources: tuple[Source, ...] = SOURCES
     clocks: tuple[ClockName | None, ...] = (None,)
     started: bool = True
+    one_source: bool = False
 
 
 def clause(clause_id: str) -> pytest.MarkDecorator:
@@ -119,15 +120,16 @@ def planting(
     sources: tuple[Source, ...] = SOURCES,
     clocks: tuple[ClockName | None, ...] = (None,),
     started: bool = True,
+    one_source: bool = False,
 ) -> pytest.MarkDecorator:
     """Say what is published for a test, in which way models are named, which predictor class runs, configured how.
 
     Tests share a server unless they are to be `alone`, or name their model by model_path, which holds only one; those
     with the same text for `alone` share one among themselves.
     `predictors` and `sources` leave out those for which the contract does not say what the test expects, or where
-    nothing shows it. `clocks` are those on which it is judged, None being that of the run. Unless it is `started`,
-    the test has a server of its own, and starts it.
+    nothing shows it; with `one_source`, one is as good as another. `clocks` are those on which it is judged, None being
+    that of the run. Unless it is `started`, the test has a server of its own, and starts it.
     """
     alone = alone or naming == "model_path" or not started
-    mark = PlantingMark(plant, naming, witness, alone, predictors, configuration, sources, clocks, started)
+    mark = PlantingMark(plant, naming, witness, alone, predictors, configuration, sources, clocks, started, one_source)
     return pytest.mark.planting(mark)

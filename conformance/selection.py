@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import InitVar, dataclass
 
 import pytest
 
-from conformance.catalogue import SOURCES, Catalogue, Clause
+from conformance.catalogue import SOURCES, Catalogue, Clause, Profile
 from conformance.forest import MODELS, Ground, Setting
 from conformance.implementation import ClockName, Implementation
 from conformance.marks import PLAIN, SMALL_CACHE, PlantingMark
@@ -81,12 +82,14 @@ def is_about(item: pytest.Item, clause: Clause) -> bool:
 
 def is_in_matrix(item: pytest.Item, implementation: Implementation, *, full: bool) -> bool:
     """Whether a test belongs to the product of settings and namings that a run covers: all of it, or what is usual."""
-    ground = ground_of(item)
-    if full or ground is None:
+    ground, mark = ground_of(item), planting_of(item)
+    if full or ground is None or mark is None:
         return True
+    first, *_, last = 2 * [source for source in SOURCES if source in implementation.declares.sources]
+    if mark.one_source and ground.setting.source != last:
+        return False
     if ground.clock is ClockName.DEFAULT:
         # Real time is expensive, and what the source is makes no difference to it.
-        first = next(source for source in SOURCES if source in implementation.declares.sources)
         is_cheap = ground.setting.predictor != "tensorflow" or ground.configuration == PLAIN
         return ground.setting.source == first and is_cheap
     if ground.setting.predictor != "tensorflow":
@@ -95,16 +98,26 @@ def is_in_matrix(item: pytest.Item, implementation: Implementation, *, full: boo
     return shared and (ground.setting.source, ground.naming, ground.configuration) in _TENSORFLOW_GROUNDS
 
 
-def check_chosen_clauses(chosen: Sequence[str], catalogue: Catalogue) -> None:
-    """Check the ids and families given with --clause; raises `InvalidInputError` for one that selects nothing."""
-    for name in chosen:
-        if not any(_selects(name, clause) for clause in catalogue.values()):
-            raise InvalidInputError(f"--clause: {name!r} is neither a clause nor a family of the catalogue")
+@dataclass(frozen=True)
+class Choice:
+    """The clauses, families and profiles that a run was asked for; without any, all are.
 
+    Raises `InvalidInputError` for one of `clauses` that selects nothing.
+    """
 
-def is_chosen(clause: Clause, chosen: Sequence[str]) -> bool:
-    """Whether a clause is among those given with --clause; without any, all are."""
-    return not chosen or any(_selects(name, clause) for name in chosen)
+    clauses: Sequence[str]
+    profiles: Sequence[Profile]
+    catalogue: InitVar[Catalogue]
+
+    def __post_init__(self, catalogue: Catalogue) -> None:
+        for name in self.clauses:
+            if not any(_selects(name, clause) for clause in catalogue.values()):
+                raise InvalidInputError(f"--clause: {name!r} is neither a clause nor a family of the catalogue")
+
+    def includes(self, clause: Clause) -> bool:
+        """Whether a clause is among those asked for."""
+        named = not self.clauses or any(_selects(name, clause) for name in self.clauses)
+        return named and (not self.profiles or clause.profile in self.profiles)
 
 
 def missing_for(item: pytest.Item, clause: Clause, implementation: Implementation) -> list[str]:
