@@ -44,6 +44,21 @@ def conformance(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-p", "conformance.plugin", "--quiet", *arguments, interrupt_timeout=60)
 
 
+@nox.session(name="conformance-frameworks", default=False)
+def conformance_frameworks(session: nox.Session) -> None:
+    """Judge whether the memory of evicted models returns, with the models of every framework that is said to work."""
+    arguments = list(session.posargs)
+    if not any(argument.startswith("--implementation") for argument in arguments):
+        arguments = ["--implementation", REFERENCE_FILE, *arguments]
+    sync(session, *JUDGE, *REFERENCE, "--group", "frameworks", "--group", "torch")
+    session.run(
+        "python", "-m", "pytest", "-p", "conformance.plugin", "--quiet", "--strict", *arguments,
+        "conformance/clients/test_memory.py",
+        env={"SERVECHECK_FRAMEWORKS": "1"}, interrupt_timeout=60,
+        success_codes=[0, 2],  # one clause is a part of a profile; if it fails, --strict makes it 1
+    )  # fmt: skip
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Test the project itself."""
