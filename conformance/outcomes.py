@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
@@ -148,14 +148,23 @@ def judge_profile(
 
 
 def judge(
-    catalogue: Catalogue, tests: Iterable[TestResult], outcomes: Mapping[str, Outcome], *, strict: bool = False
+    catalogue: Catalogue,
+    tests: Iterable[TestResult],
+    outcomes: Mapping[str, Outcome],
+    *,
+    strict: bool = False,
+    profiles: Collection[Profile] = (),
 ) -> tuple[Verdict, dict[Profile, ProfileResult]]:
-    """Give the verdict of the run, that of the declared profiles without the hardware ones, and each profile's own."""
-    profiles = {profile: judge_profile(profile, catalogue, outcomes, strict=strict) for profile in Profile}
-    verdicts = {result.verdict for profile, result in profiles.items() if not profile.is_hardware}
+    """Give the verdict of the run, and that on each profile.
+
+    That of the run is that of `profiles`; without any, of the declared ones but those of hardware.
+    """
+    judged = {profile: judge_profile(profile, catalogue, outcomes, strict=strict) for profile in Profile}
+    asked = profiles or [profile for profile in Profile if not profile.is_hardware]
+    verdicts = {judged[profile].verdict for profile in asked}
     for verdict in (Verdict.NOT_CONFORMANT, Verdict.ERROR):
         if verdict in verdicts:
-            return verdict, profiles
+            return verdict, judged
     if not any(test.outcome is Outcome.PASS for test in tests):
-        return Verdict.ERROR, profiles
-    return (Verdict.PARTIAL if Verdict.PARTIAL in verdicts else Verdict.CONFORMANT), profiles
+        return Verdict.ERROR, judged
+    return (Verdict.PARTIAL if Verdict.PARTIAL in verdicts else Verdict.CONFORMANT), judged

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from conformance import selection
+from conformance.catalogue import Profile
+from conformance.distribution import prepare_distribution
 from conformance.forest import Setting
 from conformance.lab import Lab
 from conformance.outcomes import ExitStatus
@@ -33,6 +36,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--report-dir", type=Path, default=Path("report"), metavar="DIR", help="where results.json goes")
     group.addoption(
         "--clause", action="append", default=[], metavar="ID", help="judge only this clause or family; may be repeated"
+    )
+    group.addoption(
+        "--profile",
+        action="append",
+        type=Profile,
+        choices=list(Profile),
+        default=[],
+        help="judge only the clauses of this profile, and give the verdict on it; may be repeated",
+    )
+    group.addoption(
+        "--known-failing",
+        type=Path,
+        metavar="FILE",
+        help="TOML: the table [known-failing] with a reason for each clause or test that is known to fail",
     )
     group.addoption(
         "--s3", default=OPTION_DEFAULTS["--s3"], metavar="ENDPOINT",
@@ -79,8 +96,8 @@ def pytest_configure(config: pytest.Config) -> None:
     file: Path | None = config.getoption("--implementation")
     if file is None:
         pytest.exit("--implementation FILE is missing: it tells the suite how to run the server", ExitStatus.ERROR)
-    if config.getoption("numprocesses", None):
-        pytest.exit("-n: tests share servers, so that one process has to run them all", ExitStatus.ERROR)
+    seed: int | None = config.getoption("--seed")
+    prepare_distribution(config, secrets.randbelow(2**32) if seed is None else seed)
     try:
         config.pluginmanager.register(Suite(config, file), "servecheck")
     except SuiteError as error:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from conformance.catalogue import CONTRACT_FILE, Catalogue
+from conformance.catalogue import CONTRACT_FILE, Catalogue, Profile
 from conformance.implementation import Implementation
 from conformance.outcomes import Outcome, ProfileResult, TestResult, Verdict, judge, judge_clauses
 
@@ -27,15 +27,17 @@ def results_document(
     errors: Iterable[str],
     run: Mapping[str, Any],
     strict: bool,
+    profiles: Collection[Profile] = (),
     without_tests: Mapping[str, Outcome] | None = None,
 ) -> dict[str, Any]:
     """Build the document; `errors` are faults of the harness or the protocol that belong to no test.
 
-    `run` says how the run was made (when, how long, with which options); `without_tests` gives the outcome of clauses
+    `run` says how the run was made (when, how long, with which options); `profiles` are those that the verdict is asked
+    of, all declared ones if there are none; `without_tests` gives the outcome of clauses
     for which no test ran, where that is not "untested".
     """
     outcomes = judge_clauses(catalogue, tests, without_tests)
-    verdict, profiles = judge(catalogue, tests, outcomes, strict=strict)
+    verdict, judged = judge(catalogue, tests, outcomes, strict=strict, profiles=profiles)
     errors = list(errors)
     if errors and verdict is not Verdict.NOT_CONFORMANT:
         verdict = Verdict.ERROR
@@ -54,7 +56,7 @@ def results_document(
         },
         "run": {**run, "python": platform.python_version(), "platform": platform.platform(), "errors": errors},
         "verdict": verdict,
-        "profiles": {profile: _profile(result) for profile, result in profiles.items()},
+        "profiles": {profile: _profile(result) for profile, result in judged.items()},
         "clauses": [
             {
                 "id": clause.id,

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from conformance import timing
 from conformance.deployment import ServerDiedError
@@ -21,11 +22,17 @@ from conformance.problems import HarnessError
 from conformance.run import Run
 from conformance.violations import Evidence, ViolationError
 
+
+class _Crowd(NamedTuple):
+    servers: int
+    tests: int
+
+
 # With short intervals the processors are the limit, with long ones it is patience: seconds between two scans from
 # which on a server idles most of the time, and how many servers and how many tests on one there are at once.
 _IDLING_INTERVAL = 5.0
-_FEW = (3, 8)
-_MANY = (12, 64)
+_FEW = _Crowd(3, 8)
+_MANY = _Crowd(12, 64)
 
 # Servers for one test alone that are started at once.
 _ALONE = 2
@@ -43,14 +50,22 @@ class Scenario:
 
 
 class Schedule:
-    """All scenarios of a run. Expect them first; the first `result` sets everything going, in the order expected."""
+    """All scenarios of a run. Expect them first; the first `result` sets everything going, in the order expected.
 
-    def __init__(self, run: Run) -> None:
+    Where it may not work `ahead`, each ground is begun when the first result of it is asked for.
+    """
+
+    def __init__(self, run: Run, *, ahead: bool = True) -> None:
         self._run = run
+        self._ahead = ahead
         self._scenarios: dict[Ground, list[Scenario]] = {}
+        self._ground_of: dict[str, Ground] = {}
         self._results: dict[str, Future[float]] = {}
         self._standing: set[Forest] = set()
-        self._executors: list[ThreadPoolExecutor] = []
+        self._begun: set[Ground] = set()
+        self._executors = {
+            crowd: ThreadPoolExecutor(crowd.servers, thread_name_prefix="forest") for crowd in (_FEW, _MANY)
+        }
         self._alone = threading.Semaphore(_ALONE)
         self._closed = threading.Event()
         self._suspicions: dict[Ground, str] = {}
@@ -60,25 +75,21 @@ class Schedule:
         """Announce a scenario, so that the forest of its ground is complete when it is published."""
         self._scenarios.setdefault(scenario.ground, []).append(scenario)
         self._results[scenario.id] = Future()
+        self._ground_of[scenario.id] = scenario.ground
 
     def result(self, scenario_id: str) -> float:
         """Wait for a scenario; gives the seconds that it took, and raises what it raised."""
-        if not self._executors:
-            self._start()
+        for ground in self._scenarios if self._ahead else [self._ground_of[scenario_id]]:
+            if ground not in self._begun:
+                self._begun.add(ground)
+                crowd = self._crowd(ground)
+                self._executors[crowd].submit(self._judge, ground, 1 if ground.is_exclusive else crowd.tests)
         return self._results[scenario_id].result()
 
-    def _start(self) -> None:
-        idling = [ground for ground in self._scenarios if self._idles(ground)]
-        busy = [ground for ground in self._scenarios if not self._idles(ground)]
-        for grounds, (servers, tests) in ((idling, _MANY), (busy, _FEW)):
-            executor = ThreadPoolExecutor(servers, thread_name_prefix="forest")
-            self._executors.append(executor)
-            for ground in grounds:
-                executor.submit(self._judge, ground, 1 if ground.is_exclusive else tests)
-
-    def _idles(self, ground: Ground) -> bool:
+    def _crowd(self, ground: Ground) -> _Crowd:
         clock = ground.clock or self._run.clock
-        return clock is not ClockName.DRIVEN and self._run.pace_of(clock).intervals.reload >= _IDLING_INTERVAL
+        idles = clock is not ClockName.DRIVEN and self._run.pace_of(clock).intervals.reload >= _IDLING_INTERVAL
+        return _MANY if idles else _FEW
 
     def _judge(self, ground: Ground, side_by_side: int) -> None:
         """Let a forest stand for as long as its scenarios take."""
@@ -166,9 +177,9 @@ class Schedule:
     def close(self) -> None:
         """End every server that still stands, and every scenario with it."""
         self._closed.set()
-        for executor in self._executors:
+        for executor in self._executors.values():
             executor.shutdown(wait=False, cancel_futures=True)
         for forest in list(self._standing):
             forest.close()
-        for executor in self._executors:
+        for executor in self._executors.values():
             executor.shutdown()

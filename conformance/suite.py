@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
-import secrets
 import shlex
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -16,28 +15,28 @@ from _pytest.terminal import TerminalReporter
 from conformance import selection, timing
 from conformance.catalogue import Catalogue, load_catalogue
 from conformance.deployment import ServerDiedError
+from conformance.distribution import Role, group_by_ground, hand_over, role_of, take_over
 from conformance.forest import Forest, Ground
 from conformance.implementation import ClockName, Implementation, load_implementation
+from conformance.known_failing import load_known_failing
 from conformance.lab import Lab
 from conformance.marks import PlantingMark
 from conformance.outcomes import EXIT_STATUS, Outcome, TestResult, Verdict
-from conformance.problems import InvalidInputError, SuiteError, UnobservableError
+from conformance.problems import InvalidInputError, SuiteError
+from conformance.reports import NOT_SUPPORTED, SECONDS, complete_report, result_of
 from conformance.results import results_document, results_file, write_results
 from conformance.run import FAST_INTERVAL, Run
 from conformance.schedule import Scenario, Schedule
 from conformance.smoke import check_smoke
 from conformance.stand import Stand
 from conformance.terminal import write_summary
-from conformance.violations import ViolationError, explain
+from conformance.violations import ViolationError
 from fixtures.targets import TargetError
 
 # What a command to reproduce a failure need not say.
 OPTION_DEFAULTS = {
     "--clock": None, "--interval": FAST_INTERVAL, "--s3": "moto", "--patience": 1.0, "--matrix": "usual",
 }  # fmt: skip
-
-_NOT_SUPPORTED = pytest.StashKey[str]()
-_SECONDS = pytest.StashKey[float]()
 
 
 def _clock(chosen: str | None, implementation: Implementation, file: Path) -> ClockName:
@@ -54,10 +53,9 @@ class Suite:
         self.config = config
         self.file = file
         self.catalogue: Catalogue = load_catalogue()
-        self.chosen: Sequence[str] = config.getoption("--clause")
-        selection.check_chosen_clauses(self.chosen, self.catalogue)
+        self.chosen = selection.Choice(config.getoption("--clause"), config.getoption("--profile"), self.catalogue)
+        self.known_failing = load_known_failing(config.getoption("--known-failing"), self.catalogue)
         self.strict = bool(config.getini("strict"))
-        seed = config.getoption("--seed")
         implementation = load_implementation(file)
         # With nothing but TensorFlow to judge, the usual part of its product would leave core clauses out.
         only_tensorflow = implementation.declares.predictors == ["tensorflow"]
@@ -72,11 +70,13 @@ class Suite:
             clock=_clock(config.getoption("--clock"), implementation, file),
             interval=config.getoption("--interval"),
             patience=config.getoption("--patience"),
-            seed=secrets.randbelow(2**32) if seed is None else seed,
+            seed=config.getoption("--seed"),
             s3_endpoint=config.getoption("--s3"),
             keep=config.getoption("--keep"),
         )
-        self.schedule = Schedule(self.run)
+        self.role = role_of(config)
+        # A worker has only some of the grounds, and does not know which before it is asked for them.
+        self.schedule = Schedule(self.run, ahead=self.role is Role.ALONE)
         self.started = dt.datetime.now(dt.UTC)
         self.begun = timing.now()
         self.results: list[TestResult] = []
@@ -107,15 +107,17 @@ class Suite:
                     item, self.run.implementation, full=self.full_matrix
                 ):
                     continue
-                (kept if selection.is_chosen(clause, self.chosen) else deselected).append(item)
+                (kept if self.chosen.includes(clause) else deselected).append(item)
                 if missing := selection.missing_for(item, clause, self.run.implementation):
-                    item.stash[_NOT_SUPPORTED] = f"not declared: {', '.join(missing)}"
+                    item.stash[NOT_SUPPORTED] = f"not declared: {', '.join(missing)}"
         except SuiteError as error:
             self.errors.append(str(error))
             session.shouldfail = str(error)
             items.clear()
             return
         items[:] = selection.by_ground(kept)
+        if self.role is Role.WORKER:
+            group_by_ground(items)
         if deselected:
             self.config.hook.pytest_deselected(items=deselected)
 
@@ -132,7 +134,7 @@ class Suite:
         """Announce all scenarios, so that a forest is complete when it is published."""
         for item in session.items:
             ground, mark = selection.ground_of(item), selection.planting_of(item)
-            if ground is not None and mark is not None and _NOT_SUPPORTED not in item.stash:
+            if ground is not None and mark is not None and NOT_SUPPORTED not in item.stash:
                 assert isinstance(item, pytest.Function)
                 self.schedule.expect(self._scenario(item, ground, mark))
 
@@ -143,7 +145,8 @@ class Suite:
             return None
         try:
             self.run.open()
-            check_smoke(self.run)
+            if self.role is not Role.WORKER:
+                check_smoke(self.run)
         except (SuiteError, TargetError) as error:
             self.errors.append(str(error))
             self._note_items(session.items, Outcome.ERROR, "no test was run")
@@ -154,7 +157,7 @@ class Suite:
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Leave out what the implementation does not declare."""
-        if (reason := item.stash.get(_NOT_SUPPORTED, None)) is not None:
+        if (reason := item.stash.get(NOT_SUPPORTED, None)) is not None:
             pytest.skip(reason)
 
     @pytest.hookimpl(tryfirst=True)
@@ -162,7 +165,7 @@ class Suite:
         """Wait for a test that has a stand, which runs beside others; call one that has a lab."""
         if selection.ground_of(pyfuncitem) is None:
             return self._call_in_lab(pyfuncitem)
-        pyfuncitem.stash[_SECONDS] = self.schedule.result(pyfuncitem.nodeid)
+        pyfuncitem.stash[SECONDS] = self.schedule.result(pyfuncitem.nodeid)
         return True
 
     def _scenario(self, item: pytest.Function, ground: Ground, mark: PlantingMark) -> Scenario:
@@ -213,31 +216,14 @@ class Suite:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Turn what happened into an outcome of the suite, and an error into words."""
         report = yield
-        error = call.excinfo.value if call.excinfo is not None else None
-        clause = selection.clause_of(item, self.catalogue)
-        message = ""
-        if error is None:
-            outcome = Outcome.PASS
-        elif isinstance(error, ViolationError):
-            outcome = Outcome.FAIL
-            message = explain(clause, error, self._reproduce(item))
-            report.longrepr = message
-        elif isinstance(error, pytest.skip.Exception):
-            message = item.stash.get(_NOT_SUPPORTED, str(error))
-            outcome = Outcome.NOT_SUPPORTED if _NOT_SUPPORTED in item.stash else Outcome.SKIPPED
-        elif isinstance(error, UnobservableError):
-            outcome, message = Outcome.UNOBSERVABLE, str(error)
-            report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"unobservable: {message}")
-        else:
-            outcome = Outcome.ERROR
-            message = (
-                str(error) if isinstance(error, SuiteError | ServerDiedError | TargetError) else report.longreprtext
-            )
-            report.longrepr = message
-        if call.when == "call":
-            # What the test took, and not how long pytest waited for it.
-            report.duration = item.stash.get(_SECONDS, report.duration)
-        report.user_properties += [("clause", clause.id), ("outcome", str(outcome)), ("message", message)]
+        complete_report(
+            report,
+            item,
+            call.excinfo.value if call.excinfo is not None else None,
+            clause=selection.clause_of(item, self.catalogue),
+            known_failing=self.known_failing,
+            reproduce=lambda: self._reproduce(item),
+        )
         return report
 
     def _reproduce(self, item: pytest.Item) -> str:
@@ -249,15 +235,17 @@ class Suite:
         return shlex.join([*words, item.nodeid])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the outcome of a test: of its call, or of the phase in which it ended before or after."""
-        properties = {name: str(value) for name, value in report.user_properties}
-        if report.when == "call" or properties["outcome"] != str(Outcome.PASS):
-            self.results.append(
-                TestResult(
-                    report.nodeid, properties["clause"], Outcome(properties["outcome"]), round(report.duration, 3),
-                    properties["message"],
-                )
-            )  # fmt: skip
+        """Collect the outcome of a test."""
+        if (result := result_of(report)) is not None and self.role is not Role.WORKER:
+            self.results.append(result)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Take over what a worker knows, and note one that died."""
+        results, errors = take_over(getattr(node, "workeroutput", {}))
+        known = {result.id for result in self.results}
+        self.results += [result for result in results if result.id not in known]
+        self.errors += errors + ([f"a worker ended: {error}"] if error else [])
 
     # --- after the tests ---
 
@@ -266,8 +254,12 @@ class Suite:
         """End all servers, write the results, and let pytest exit with the status of the verdict."""
         self.schedule.close()
         self.errors += self.schedule.unattributed()
+        self.errors += self.known_failing.unexpected_passes(self.results)
         self.run.close()
         if session.config.option.collectonly:
+            return
+        if self.role is Role.WORKER:
+            hand_over(self.config, self.results, self.errors)
             return
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             self.errors.append("the run was interrupted")
@@ -290,9 +282,11 @@ class Suite:
                 "interval": self.run.pace.intervals.reload,
                 "patience": self.run.pace.patience,
                 "strict": self.strict,
-                "clauses": list(self.chosen),
+                "clauses": list(self.chosen.clauses),
+                "profiles": list(self.chosen.profiles),
             },
             strict=self.strict,
+            profiles=self.chosen.profiles,
             without_tests=self._without_tests(),
         )
         write_results(self.document, self.report_folder)

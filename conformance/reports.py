@@ -1,0 +1,73 @@
+"""What became of a test, in pytest's words and in those of the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance.catalogue import Clause
+from conformance.deployment import ServerDiedError
+from conformance.known_failing import KnownFailing
+from conformance.outcomes import Outcome, TestResult
+from conformance.problems import SuiteError, UnobservableError
+from conformance.violations import ViolationError, explain
+from fixtures.targets import TargetError
+
+# Why the implementation does not support a test; the time in seconds that it took, however long pytest waited for it.
+NOT_SUPPORTED = pytest.StashKey[str]()
+SECONDS = pytest.StashKey[float]()
+
+
+def complete_report(
+    report: pytest.TestReport,
+    item: pytest.Item,
+    error: BaseException | None,
+    *,
+    clause: Clause,
+    known_failing: KnownFailing,
+    reproduce: Callable[[], str],
+) -> None:
+    """Give a report its outcome and its words; `reproduce` writes the command that repeats the test."""
+    # A worker has added the ground, by which tests are distributed.
+    test_id = item.nodeid.partition("@")[0]
+    message = ""
+    if error is None:
+        outcome = Outcome.PASS
+    elif isinstance(error, ViolationError):
+        message = explain(clause, error, reproduce())
+        report.longrepr = message
+        outcome = Outcome.FAIL
+        if (reason := known_failing.reason(test_id, clause.id)) is not None:
+            outcome, message = Outcome.KNOWN_FAILING, f"{reason}\n{message}"
+            report.outcome, report.wasxfail = "skipped", reason
+    elif isinstance(error, pytest.skip.Exception):
+        message = item.stash.get(NOT_SUPPORTED, str(error))
+        outcome = Outcome.NOT_SUPPORTED if NOT_SUPPORTED in item.stash else Outcome.SKIPPED
+    elif isinstance(error, UnobservableError):
+        outcome, message = Outcome.UNOBSERVABLE, str(error)
+        report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"unobservable: {message}")
+    else:
+        outcome = Outcome.ERROR
+        speaks = isinstance(error, SuiteError | ServerDiedError | TargetError)
+        message = str(error) if speaks else report.longreprtext
+        report.longrepr = message
+    if report.when == "call":
+        report.duration = item.stash.get(SECONDS, report.duration)
+    report.user_properties += [
+        ("test", test_id),
+        ("clause", clause.id),
+        ("outcome", str(outcome)),
+        ("message", message),
+    ]
+
+
+def result_of(report: pytest.TestReport) -> TestResult | None:
+    """Read the result of a test from its report: of its call, or of the phase in which it ended before or after."""
+    properties = {name: str(value) for name, value in report.user_properties}
+    outcome = Outcome(properties["outcome"])
+    if report.when != "call" and outcome is Outcome.PASS:
+        return None
+    return TestResult(
+        properties["test"], properties["clause"], outcome, round(report.duration, 3), properties["message"]
+    )
