@@ -1,0 +1,128 @@
+"""A request that is under way when its model changes ends on the revision that it began with."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from typing import TypeVar
+
+from conformance.held_request import held_request
+from conformance.marks import Configuration, Grow, Planting, clause, planting
+from conformance.recording import Recording
+from conformance.stand import Stand
+from fixtures.trees import versions
+
+T = TypeVar("T")
+
+# A request is held open while others are answered, and the server told to look at its source.
+THREADS = Configuration(threads_per_process=4)
+
+UPDATES = 3
+
+
+def _to_be_updated(grow: Grow) -> Planting:
+    return Planting({"updated": grow()})
+
+
+@clause("reload.in-flight")
+@planting(_to_be_updated, predictors=("python",), configuration=THREADS)
+def test_object_and_files_stay_during_an_update(stand: Stand) -> None:
+    """A request that holds a model while it is overwritten ends with the object and the files that it began with."""
+    _expect_held(stand, "updated", "", lambda: stand.put("updated", stand.grow()))
+    stand.expect_served("updated")
+
+
+def _to_be_removed(grow: Grow) -> Planting:
+    return Planting({"removed": versions({"1": grow(), "2": grow()})})
+
+
+@clause("reload.in-flight")
+@planting(_to_be_removed, predictors=("python",), configuration=THREADS)
+def test_object_and_files_stay_when_the_version_is_removed(stand: Stand) -> None:
+    """A request that holds a version while it is removed ends with the object and the files that it began with."""
+    _expect_held(stand, "removed", "2", lambda: stand.remove("removed", "2"))
+    stand.expect_served("removed", "1")
+
+
+def _to_be_called(grow: Grow) -> Planting:
+    return Planting({"called": grow()})
+
+
+@clause("reload.in-flight")
+@planting(_to_be_called, predictors=("onnx", "tensorflow"), configuration=THREADS)
+def test_client_calls_end_on_the_revision_they_began_with(stand: Stand) -> None:
+    """Of the calls that four threads make while a model is overwritten, each is answered by one revision of it."""
+    revisions = {stand.expect_served("called").tokens}
+    for _ in range(UPDATES):
+        model = stand.grow()
+        revisions.add(frozenset(model.tokens.values()))
+        put = partial(stand.put, "called", model)
+        for answer in _ask_during(stand, put, partial(stand.ask, "called"), threads=4):
+            stand.expect(
+                answer.tokens in revisions,
+                expected="an answer from one revision of the model",
+                observed=stand.describe(answer),
+            )
+        stand.expect_served("called")
+
+
+def _parts(grow: Grow) -> Planting:
+    return Planting({"parts": grow()})
+
+
+@clause("reload.never-mixed")
+@planting(_parts)
+def test_answers_are_from_files_that_lay_together(stand: Stand) -> None:
+    """While the files of a model are overwritten one by one, each answer is from files that lay together once."""
+    stand.expect_served("parts")
+    recording = Recording(stand)
+    for _ in range(UPDATES):
+        overwrite = partial(recording.put, "parts", stand.grow(), event="reload.updated-in-place")
+        for request in _ask_during(stand, overwrite, partial(recording.ask, "parts")):
+            recording.record(request)
+        stand.expect_served("parts")
+    for finding in recording.findings():
+        stand.expect(finding.clause != "reload.never-mixed", expected=finding.expected, observed=finding.observed)
+
+
+def _expect_held(stand: Stand, name: str, folder: str, change: Callable[[], None]) -> None:
+    """Expect a request that holds a model to end as it began when the model changes meanwhile."""
+    tokens = stand.expect_served(name, folder).tokens
+    with ThreadPoolExecutor(1) as pool:
+        with held_request(stand, name) as request:
+            change()
+            # A server may wait for the request before it changes anything, and then does not settle until it ends.
+            settling = pool.submit(stand.settle)
+            wait([settling], timeout=stand.deployment.pace.settle)
+        answer = request.result()
+        settling.result()
+    stand.expect(
+        answer.tokens == tokens,
+        expected="the answer of the revision that the request began with",
+        observed=stand.describe(answer),
+    )
+    body = answer.body or {}
+    stand.expect(
+        body.get("files_at_end") == body.get("files"),
+        expected="the files of that revision under its path until the request ends",
+        observed=f"{body.get('files_at_end')} under {body.get('path')}",
+    )
+
+
+def _ask_during(stand: Stand, change: Callable[[], None], ask: Callable[[], T], threads: int = 1) -> list[T]:
+    """Ask again and again, in so many threads, until a change was made and a driven server has looked at it."""
+
+    def change_and_look() -> None:
+        change()
+        stand.catch_up()
+
+    def ask_until_then() -> list[T]:
+        answers = []
+        while not changing.done():
+            answers.append(ask())
+        return answers
+
+    with ThreadPoolExecutor(1 + threads) as pool:
+        changing = pool.submit(change_and_look)
+        asking = [pool.submit(ask_until_then) for _ in range(threads)]
+        changing.result()
+        return [answer for asked in asking for answer in asked.result()]
