@@ -73,3 +73,4 @@ CACHED_PYTHON_S3, CACHED_PYTHON_LOCAL = _cached("python", "s3"), _cached("python
 CACHED_ONNX_S3, CACHED_ONNX_LOCAL = _cached("onnx", "s3"), _cached("onnx", "local")
 
 EVERYTHING = Configuration("everything", ("python", "onnx", "tensorflow"), ("s3", "local"))
+WITHOUT_THREADS = Configuration("without-threads", EVERYTHING.predictors, EVERYTHING.sources, without=("threads",))

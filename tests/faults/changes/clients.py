@@ -17,7 +17,7 @@ from reference.frameworks.onnx import OnnxModel
 from reference.models import Models
 from reference.predictor import PREDICT_ARGUMENTS
 from reference.resident import Resident, Slot
-from reference.sources import Source
+from reference.sources import File, Source
 from reference.store import Revision, Store
 from tests.faults.configurations import ONNX_LOCAL, ONNX_S3, PYTHON_AND_ONNX_LOCAL, PYTHON_LOCAL, PYTHON_S3
 from tests.faults.registry import fault
@@ -270,25 +270,19 @@ def _receipt_beside_model() -> None:
 
 
 @fault(
-    "path-of-all-versions",
-    seen="plausible: versions are downloaded into one folder, and that is the path",
+    "empty-files-left-out",
+    seen="plausible: an object without content is taken for the marker of a folder",
     on=[PYTHON_LOCAL],
     breaks=["clients.python.load-model-path"],
 )
-def _path_of_all_versions() -> None:
-    """load_model gets a folder in which the version lies under its number."""
-    add = Store.add
+def _empty_files_left_out() -> None:
+    """A file without content is not part of a model."""
+    writable = layout._writable
 
-    def add_deeper(self: Store, source: Source, version: Any) -> Revision:
-        revision = add(self, source, version)
-        label = version.prefix.rstrip("/").rpartition("/")[2] or "model"
-        deeper = revision.path.with_name(f"{revision.path.name}.deeper")
-        deeper.mkdir()
-        revision.path.rename(deeper / label)
-        deeper.rename(revision.path)
-        return revision
+    def filled(listed: list[File], prefix: str, found: layout.Layout) -> list[File]:
+        return [file for file in writable(listed, prefix, found) if file.size]
 
-    Store.add = add_deeper
+    layout._writable = filled
 
 
 @fault(
