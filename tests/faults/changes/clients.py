@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reference import catalog, http, models, worker
+from reference import catalog, http, layout, models, worker
 from reference.catalog import Model
 from reference.clients import ONNXClient, PythonClient
 from reference.errors import LoadError, UnknownModelError
