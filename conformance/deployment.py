@@ -106,21 +106,22 @@ class Deployment:
 
     def await_ready(self) -> None:
         """Wait for 200 to the readiness call; raises `ServerDiedError` when the server ends first or takes too long."""
-        last: str | None = "no answer"
+        last: int | None = None
 
         def ready() -> bool | None:
             nonlocal last
-            last = self.why_not_ready()
-            return True if last is None else None
+            last = self.readiness()
+            return True if last == 200 else None
 
         if timing.poll(ready, until=timing.now() + self.pace.start) is None:
+            gave = "no answer" if last is None else f"status {last}"
             call = self._implementation.process.ready
-            raise ServerDiedError(f"the server was not ready after {self.pace.start:g} s: {call} gave {last}")
+            raise ServerDiedError(f"the server was not ready after {self.pace.start:g} s: {call} gave {gave}")
         self.ready_at = timing.now()
         self.history.note("server ready")
 
-    def why_not_ready(self) -> str | None:
-        """Make the readiness call once; gives None when it is 200, and else what it was.
+    def readiness(self) -> int | None:
+        """Make the readiness call once; gives the status, None without an answer.
 
         Raises `ServerDiedError` when the server has ended.
         """
@@ -128,10 +129,9 @@ class Deployment:
             raise ServerDiedError(f"the server {describe_exit(self.process.status)} before it was ready")
         method, path = self._implementation.process.ready.split(" ", 1)
         try:
-            response = self._http.request(method, self._url + path, timeout=_READY_CALL)
-        except urllib3.exceptions.HTTPError as error:
-            return f"no answer ({type(error).__name__})"
-        return None if response.status == 200 else f"status {response.status}"
+            return self._http.request(method, self._url + path, timeout=_READY_CALL).status
+        except urllib3.exceptions.HTTPError:
+            return None
 
     @property
     def url(self) -> str:

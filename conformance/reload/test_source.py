@@ -1,18 +1,20 @@
 """S3 in trouble: what was served goes on being served, and afterwards the server catches up."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from conformance import timing
-from conformance.deployment import Answer
+from conformance.deployment import Answer, Deployment
+from conformance.implementation import ClockName
 from conformance.marks import Grow, Planting, clause, planting
 from conformance.problems import UnobservableError
-from conformance.s3.faults import FaultKind, HeldFault
+from conformance.s3.faults import LATE, FaultKind, HeldFault
 from conformance.stand import Stand
 from fixtures.trees import versions
 
 OUTAGES = ("outage", "refusal")
+
+# Told to look, a server may have no thread left to answer with; and before it is ready nobody tells it.
+BY_ITSELF = (ClockName.TIMED,)
 
 
 def _some_models(grow: Grow) -> Planting:
@@ -68,20 +70,22 @@ def test_refusal_of_the_model_path_is_no_deletion(stand: Stand) -> None:
 
 
 @clause("reload.source-outage")
-@planting(_some_models, alone=True, sources=("s3",))
+@planting(_some_models, alone=True, sources=("s3",), clocks=BY_ITSELF)
 def test_requests_do_not_fail_while_s3_is_slow(stand: Stand) -> None:
     """While each answer of S3 is late no request fails, and what has changed meanwhile is found."""
     before = stand.expect_served("staying").tokens
     stand.expect_served("changing")
+    pace = stand.deployment.pace
     with stand.s3_fault("slowness") as fault:
         stand.put("changing", versions({"2": stand.grow()}))
-        with ThreadPoolExecutor(1) as pool:
-            looking = pool.submit(stand.settle)
-            while not looking.done():
-                _expect_unchanged(stand, stand.ask("staying"), before)
-                answer = stand.ask("changing")
-                stand.expect(answer.is_served, expected="no failed request", observed=stand.describe(answer))
-            looking.result()
+
+        def ask() -> None:
+            _expect_unchanged(stand, stand.ask("staying"), before)
+            answer = stand.ask("changing")
+            stand.expect(answer.is_served, expected="no failed request", observed=stand.describe(answer))
+
+        # Two scans of which each waits for an answer.
+        timing.poll(ask, until=timing.now() + pace.settle - pace.load + 2 * LATE)
         _check_met(fault)
     stand.expect_served("changing", "2")
 
@@ -185,14 +189,14 @@ def _several(grow: Grow) -> Planting:
 
 
 @clause("reload.ready-is-complete")
-@planting(_several, sources=("s3",), started=False)
+@planting(_several, sources=("s3",), started=False, clocks=BY_ITSELF)
 def test_all_models_can_be_served_from_the_moment_of_readiness(stand: Stand) -> None:
     """With S3 slow at the start, each model is served at the first request once the readiness call is answered 200."""
     _expect_complete_when_ready(stand)
 
 
 @clause("reload.ready-is-complete")
-@planting(_several, naming="paths", sources=("s3",), started=False)
+@planting(_several, naming="paths", sources=("s3",), started=False, clocks=BY_ITSELF)
 def test_all_paths_can_be_served_from_the_moment_of_readiness(stand: Stand) -> None:
     """With models.paths too, readiness means that each path can be served."""
     _expect_complete_when_ready(stand)
@@ -207,25 +211,39 @@ def _expect_complete_when_ready(stand: Stand) -> None:
 
 @pytest.mark.parametrize("kind", OUTAGES)
 @clause("reload.ready-is-complete")
-@planting(_several, sources=("s3",), started=False)
+@planting(_several, sources=("s3",), started=False, clocks=BY_ITSELF)
 def test_server_is_not_ready_before_it_has_seen_its_source(stand: Stand, kind: FaultKind) -> None:
     """A server that cannot reach S3 as it starts is not ready; it tries again, and then is, with all of its models."""
+    deployment = stand.deployment
     with stand.s3_fault(kind) as fault:
-        deployment = stand.deployment
         deployment.spawn()
-        met_at = timing.poll(lambda: timing.now() if fault.hits else None, until=timing.now() + deployment.pace.start)
+        timing.poll(lambda: fault.hits or None, until=timing.now() + deployment.pace.start)
         _check_met(fault)
-        assert met_at is not None
-        # Time for several scans, none of which can succeed, so that there is nothing to load.
-        until = met_at + deployment.pace.settle - deployment.pace.load
-        ready = timing.poll(lambda: True if deployment.why_not_ready() is None else None, until=until)
         stand.expect(
-            not ready,
+            not _gets_ready_without_source(deployment),
             expected="no 200 to the readiness call before the source could be listed",
             observed=f"200, after {fault.hits} requests to S3 of which none was answered",
         )
     deployment.await_ready()
     _expect_all_at_once(stand)
+
+
+def _gets_ready_without_source(deployment: Deployment) -> bool:
+    """Ask for readiness until the server has answered for several scans, none of which can succeed.
+
+    One that does not even listen until then is given the time of a change.
+    """
+    pace = deployment.pace
+    answered: list[float] = []
+
+    def ready() -> bool | None:
+        status = deployment.readiness()
+        if status is not None:
+            answered.append(timing.now())
+        is_shown = answered and answered[-1] > answered[0] + pace.settle - pace.load
+        return True if status == 200 else False if is_shown else None
+
+    return bool(timing.poll(ready, until=timing.now() + pace.settle))
 
 
 def _expect_all_at_once(stand: Stand) -> None:

@@ -82,7 +82,7 @@ def _refuses_while_source_is_slow() -> None:
 
     def telling(self: Keeper) -> dict[str, Any]:
         told = status(self)
-        if self._ready and any(time.monotonic() - begun > 0.8 for begun in list(under_way.values())):
+        if self._ready and any(time.monotonic() - begun > 0.5 for begun in list(under_way.values())):
             told["sources"] = [{**source, "error": "it is slow"} for source in told["sources"]]
         return told
 
