@@ -30,8 +30,6 @@ from load.options import REFERENCE
 from load.profile import Ramp, Rate, Waves, load_profile
 from load.progress import Progress, State
 from load.records import Ledger
-from load.report import Report
-from load.reporting import report_on, write_report
 from load.stage import Ending, Opening, change_from_json
 from load.traffic import Briefing
 
@@ -51,6 +49,7 @@ _REST = 1.3
 _CLOCK_QUESTIONS = 20
 _SPAWN_RATE = 100.0
 
+_ERROR_STATUS = 3
 EXIT_STATUS = {"PASS": 0, "FAIL": 1, "INVALID": 2}
 
 
@@ -78,11 +77,11 @@ class Conductor:
         self._ledger = Ledger()
         self._offsets: dict[str, Offset] = {}
         self._usage: dict[str, list[Usage]] = {}
-        self._last_reports: set[str] = set()
+        self._counted: dict[str, int] = {}
         self._waves: list[float] = []
         self._begun_at = self._measured_from = self._ended_at = 0.0
         self._over = False
-        self._failed = False
+        self._finished = False
         self._interrupted = True
         self._state = State()
         self._opening, self._stage = self._set_stage()
@@ -130,8 +129,8 @@ class Conductor:
         self._state.requests += self._ledger.put(report, middle, uncertainty)
         usage = self._usage.setdefault(sender, [])
         usage.extend(Usage(at + middle, seconds) for at, seconds in report["usage"])
-        if report.get("last"):
-            self._last_reports.add(sender)
+        if "counted" in report:
+            self._counted[sender] = report["counted"]
 
     def heard(self, sender: str, answer: dict[str, Any]) -> None:
         """Take in what the clock of another process shows."""
@@ -150,30 +149,32 @@ class Conductor:
         senders = self._senders()
         self._runner.send_message("drain")
         patience = timing.ANSWER_ALLOWANCE * self._plan.patience + 5
-        timing.poll(lambda: True if senders <= self._last_reports else None, until=timing.now() + patience)
-        self._state.missing = len(senders - self._last_reports)
+        timing.poll(lambda: True if senders <= self._counted.keys() else None, until=timing.now() + patience)
+        self._state.missing = len(senders - self._counted.keys())
         if not self._interrupted and self._stage.status is None:
             timing.wait_until(timing.now() + _REST * self._opening.evict_interval)
 
     def finish(self) -> None:
         """End the server, judge, write the report, and set the exit status."""
         self._over = True
-        if not self._begun_at or self._failed:
-            self._environment.process_exit_code = 3
-            self._strike()
+        if self._finished:
             return
+        self._finished = True
         self._strike()
+        self._environment.process_exit_code = _ERROR_STATUS
         try:
+            if not self._begun_at:
+                return
             self._report()
-        except Exception:
-            self._environment.process_exit_code = 3
-            raise
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _report(self) -> None:
+        # Drawing libraries take a second to import, which no process has to spare that sends requests.
+        from load.reporting import report_on, write_report  # noqa: PLC0415
+
         observations = self._observations()
-        report: Report = report_on(observations)
+        report = report_on(observations)
         files = write_report(report, observations, self._report_folder)
         self._environment.process_exit_code = EXIT_STATUS[report.outcome]
         print(report.summary(), file=sys.stderr)
@@ -310,7 +311,7 @@ class Conductor:
             journal=self._lines("journal.jsonl"),
             samples=self._lines("samples.jsonl"),
             usage=self._usage,
-            locust_requests=self._environment.stats.total.num_requests,
+            locust_requests=sum(self._counted.values()),
             senders=len(self._senders()),
             senders_missing=self._state.missing,
         )
