@@ -1,0 +1,149 @@
+"""Servers that get every event right, and some sequence of events wrong: only random programs find them."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reference.catalog import Model
+from reference.models import Models
+from reference.resident import Failure, Resident, Slot
+from tests.faults.configurations import PYTHON_LOCAL
+from tests.faults.registry import fault
+
+Arrange = Callable[[Models, str, Mapping[str, int]], tuple[Model, list[Slot]]]
+
+# What each process knows of versions that it has had once, by model and version.
+_REMEMBERED: weakref.WeakKeyDictionary[Models, dict[tuple[str, str], Any]] = weakref.WeakKeyDictionary()
+
+
+def _remembered(models: Models) -> dict[tuple[str, str], Any]:
+    return _REMEMBERED.setdefault(models, {})
+
+
+@fault(
+    "number-stands-for-content",
+    seen="tensorflow/serving 1017: a version that is published again under its number is taken for the one before",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.removed-then-restored"],
+)
+def _number_stands_for_content() -> None:
+    """A version that was removed and comes back with other files is served with those that it had before."""
+    arrange: Arrange = Models._arrange
+
+    def revive(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
+        known = _remembered(self)
+        model, stale = arrange(self, name, versions)
+        for slot in model.descending:
+            if slot.resident is None and (resident := known.get((name, slot.label))) is not None:
+                slot.resident = Resident(resident.content, slot.stamp)
+        return model, stale
+
+    keep: Callable[[Slot, Any, bool], Resident | None] = Slot._try
+
+    def remember(self: Slot, candidate: Any, newest: bool) -> Resident | None:
+        resident = keep(self, candidate, newest)
+        models = self._supply.candidates.__self__  # type: ignore[attr-defined]
+        if resident is not None:
+            _remembered(models)[self.name, self.label] = resident
+        return resident
+
+    Models._arrange = revive
+    Slot._try = remember
+
+
+@fault(
+    "failure-outlives-the-version",
+    seen="plausible: a list of versions that could not be loaded, which nothing is ever taken off",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.removed-then-restored"],
+)
+def _failure_outlives_the_version() -> None:
+    """A version that could once not be loaded, was removed and comes back sound is not tried again."""
+    arrange: Arrange = Models._arrange
+
+    def distrust(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
+        known = self._models.get(name)
+        slots = {slot.label: slot for slot in known.descending} if known else {}
+        failed = _remembered(self)
+        model, stale = arrange(self, name, versions)
+        for slot in model.descending:
+            if slot.label not in slots and (name, slot.label) in failed:
+                slot.failure = Failure(slot.stamp, "it could not be loaded", math.inf, math.inf, hopeless=True)
+        return model, stale
+
+    report = Models._report
+
+    def remember(self: Models, slot: Slot, candidate: Any, started: float, failure: str | None) -> None:
+        report(self, slot, candidate, started, failure)
+        if failure is not None:
+            _remembered(self)[slot.name, slot.label] = failure
+
+    Models._arrange = distrust
+    Models._report = remember
+
+
+@fault(
+    "removal-hides-an-update",
+    seen="plausible: the first difference that is found between two listings ends the comparison",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.updated-in-place"],
+)
+def _removal_hides_an_update() -> None:
+    """When a version is removed, another one that was overwritten at the same time is taken for unchanged."""
+    arrange: Arrange = Models._arrange
+
+    def one_thing_at_a_time(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
+        known = self._models.get(name)
+        stamps = {slot.label: slot.stamp for slot in known.descending} if known else {}
+        if stamps.keys() - versions.keys():
+            versions = {label: stamps.get(label, stamp) for label, stamp in versions.items()}
+        return arrange(self, name, versions)
+
+    Models._arrange = one_thing_at_a_time
+
+
+@fault(
+    "removal-hides-an-addition",
+    seen="plausible: removals are handled first, and end the handling of a model",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.version-added"],
+)
+def _removal_hides_an_addition() -> None:
+    """When a version is removed and another one stays, one that came in at the same time is not seen."""
+    arrange: Arrange = Models._arrange
+
+    def one_thing_at_a_time(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
+        known = self._models.get(name)
+        before = {slot.label for slot in known.descending} if known else set()
+        staying = {label: stamp for label, stamp in versions.items() if label in before}
+        return arrange(self, name, staying if staying and before - versions.keys() else versions)
+
+    Models._arrange = one_thing_at_a_time
+
+
+@fault(
+    "returned-version-is-not-the-latest",
+    seen="plausible: the highest version is kept as a number that only new versions raise",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.version-added"],
+)
+def _returned_version_is_not_the_latest() -> None:
+    """A version that was removed and comes back beside lower ones is served by its number, and not as the latest."""
+    arrange: Arrange = Models._arrange
+
+    def only_new(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
+        ever = _remembered(self)
+        known = self._models.get(name)
+        before = {slot.label for slot in known.descending} if known else set()
+        for label in before:
+            ever[name, label] = "removed" if label not in versions else ever.get((name, label), "there")
+        model, stale = arrange(self, name, versions)
+        fresh = [slot for slot in model.descending if ever.get((name, slot.label)) != "removed"]
+        if fresh and model.latest not in fresh:
+            model.point_latest(fresh[0])
+        return model, stale
+
+    Models._arrange = only_new
