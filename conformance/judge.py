@@ -174,19 +174,24 @@ class _Witness:
         return self._finding(clause, request, " or ".join(sorted(map(self._describe, wanted))))
 
     def _stale(self, request: Request, state: int) -> Finding:
-        """Accuse the server of having missed the change after `state`, the last one that explains the answer."""
-        change = self._source.changes[state]
+        """Accuse the server of having missed the change that made the wanted answer what it is.
+
+        `state` is the last one that explains the answer that was given.
+        """
+        allowed = self._source.allowed(request)
+        wanted = self._answers[allowed.start]
+        missed = next(later for later in range(allowed.start, state, -1) if self._answers[later - 1] != wanted) - 1
+        change = self._source.changes[missed]
         others = [
             other
             for other in self._asked
             if other.process != request.process and other.ended < request.begun and self._is_newer(other, state)
         ]
         seen = f"; process {others[-1].process} had served the change by {self._at(others[-1].ended)}" if others else ""
-        wanted = self._describe(self._answers[self._source.allowed(request).start])
         return Finding(
             "reload.processes" if others else change.event,
-            f"{wanted}: the source changed ({change.event}) until {self._at(change.ended)}, which every process had to"
-            f" serve by {self._at(self._source.deadlines[state])}",
+            f"{self._describe(wanted)}: the source changed ({change.event}) until {self._at(change.ended)}, which every"
+            f" process had to serve by {self._at(self._source.deadlines[missed])}",
             f"{self._what(request)}, still {self._describe(request.tokens)}{seen}",
             request,
         )

@@ -87,6 +87,16 @@ class Recording:
         """Record a request, also one that another thread sent."""
         self._requests.append(request)
 
+    def await_served(self, name: str) -> None:
+        """Ask for a model until its latest version is served or the deadline has passed, and record every answer."""
+
+        def is_served() -> bool | None:
+            request = self.ask(name)
+            self.record(request)
+            return True if request.tokens in self.servable(name).values() else None
+
+        timing.poll(is_served, until=self._stand.catch_up())
+
     def findings(self, *more: Request) -> list[Finding]:
         """Judge what was recorded, and further requests."""
         requests = [*self._requests, *more]

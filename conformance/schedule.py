@@ -34,9 +34,6 @@ _IDLING_INTERVAL = 5.0
 _FEW = _Crowd(3, 8)
 _MANY = _Crowd(12, 64)
 
-# Servers for one test alone that are started at once.
-_ALONE = 2
-
 
 @dataclass(frozen=True)
 class Scenario:
@@ -66,7 +63,8 @@ class Schedule:
         self._executors = {
             crowd: ThreadPoolExecutor(crowd.servers, thread_name_prefix="forest") for crowd in (_FEW, _MANY)
         }
-        self._alone = threading.Semaphore(_ALONE)
+        # Servers for one test alone come on top of the others, as many again at the most.
+        self._alone = {crowd: threading.Semaphore(crowd.servers) for crowd in (_FEW, _MANY)}
         self._closed = threading.Event()
         self._suspicions: dict[Ground, str] = {}
         self._attributed: set[Ground] = set()
@@ -149,7 +147,7 @@ class Schedule:
 
     def _run_alone(self, scenario: Scenario) -> None:
         """Run a scenario on a server for its own trees, where whatever goes wrong is its own."""
-        with self._alone:
+        with self._alone[self._crowd(scenario.ground)]:
             forest = Forest(self._run, scenario.ground, [scenario.plant])
             try:
                 if (death := self._begin(forest)) is not None:

@@ -96,7 +96,7 @@ class Stand:
             last = question()
             return last if is_right(last) else None
 
-        timing.poll(attempt, until=self.deployment.clock.catch_up(self.forest.changed_at(self._plant)))
+        timing.poll(attempt, until=self.catch_up())
         assert last is not None
         return last
 
@@ -166,9 +166,12 @@ class Stand:
         if not condition:
             raise ViolationError(expected, observed)
 
-    def catch_up(self) -> None:
-        """Make a driven server look at the last change of one's own models; one that polls does so by itself."""
-        self.deployment.clock.catch_up(self.forest.changed_at(self._plant))
+    def catch_up(self) -> float:
+        """Make a driven server look at the last change of one's own models; one that polls does so by itself.
+
+        Gives the moment by which the change has to be served.
+        """
+        return self.deployment.clock.catch_up(self.forest.changed_at(self._plant))
 
     def settle(self) -> None:
         """Give the server one pass more than it needs to serve the last change of one's own models."""

@@ -51,7 +51,7 @@ class Search:
     clause: str = ""
 
     def accuse(self, finding: Finding, script: Sequence[str], names: Sequence[str]) -> None:
-        """Keep a finding, and from then on look for nothing but its clause."""
+        """Keep a finding: the last one is that of the least program."""
         self.clause = finding.clause
         evidence = replace(self.stand.evidence(*names), program=tuple(script))
         self.violation = ViolationError(finding.expected, finding.observed, evidence)
@@ -229,9 +229,8 @@ class Program(RuleBasedStateMachine):
         timing.poll(explained, until=timing.now() + patience)
         assert request is not None
         for finding in self._recording.findings(request):
-            if self._search.clause in {"", finding.clause}:
-                self._search.accuse(finding, self._script, [model])
-                raise _FaultFoundError(finding.clause)
+            self._search.accuse(finding, self._script, [model])
+            raise _FaultFoundError(finding.clause)
         self._recording.record(request)
 
     def _model(self, name: str) -> str:

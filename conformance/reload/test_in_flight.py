@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import TypeVar
 
+from conformance import timing
 from conformance.held_request import held_request
 from conformance.marks import Configuration, Grow, Planting, clause, planting
+from conformance.problems import UnobservableError
 from conformance.recording import Recording
 from conformance.stand import Stand
 from fixtures.trees import versions
@@ -80,6 +82,36 @@ def test_answers_are_from_files_that_lay_together(stand: Stand) -> None:
         for request in _ask_during(stand, overwrite, partial(recording.ask, "parts")):
             recording.record(request)
         stand.expect_served("parts")
+    _expect_never_mixed(stand, recording)
+
+
+def _torn(grow: Grow) -> Planting:
+    return Planting({"torn": grow()})
+
+
+@clause("reload.never-mixed")
+@planting(_torn, predictors=("python",), sources=("s3",))
+def test_files_that_change_between_two_downloads_are_not_mixed(stand: Stand) -> None:
+    """A model that is overwritten between the downloads of two of its files is served from files that lay together."""
+    stand.expect_served("torn")
+    recording = Recording(stand)
+    update, overwrite = stand.grow(), stand.grow()
+    until = timing.now() + stand.deployment.pace.serve
+    with stand.s3_fault("slowness", "torn", list(update)[-1]) as fault, ThreadPoolExecutor(2) as pool:
+        recording.put("torn", update, event="reload.updated-in-place")
+        # A server may download what changed when it looks, or when it is asked for.
+        looking = pool.submit(stand.catch_up)
+        asking = pool.submit(recording.ask, "torn")
+        if timing.poll(lambda: fault.hits or None, until=until) is None:
+            raise UnobservableError("the server asked S3 for none of the files that it was to download")
+        recording.put("torn", overwrite, event="reload.updated-in-place")
+        looking.result()
+        recording.record(asking.result())
+    recording.await_served("torn")
+    _expect_never_mixed(stand, recording)
+
+
+def _expect_never_mixed(stand: Stand, recording: Recording) -> None:
     for finding in recording.findings():
         stand.expect(finding.clause != "reload.never-mixed", expected=finding.expected, observed=finding.observed)
 
