@@ -7,7 +7,7 @@ from conformance.cache.cached import CachedModels
 from conformance.marks import SMALL_CACHE, Grow, Planting, clause, planting
 from conformance.stand import Stand
 
-NAMES = tuple("abcdefg")
+NAMES = tuple("abcdefghi")
 
 
 def _many(grow: Grow) -> Planting:
@@ -17,7 +17,7 @@ def _many(grow: Grow) -> Planting:
 @clause("cache.serves-all")
 @planting(_many, configuration=SMALL_CACHE)
 def test_every_model_of_a_directory_is_served(stand: Stand) -> None:
-    """With room for two models every one of seven is served, again and again, before and after an eviction run."""
+    """With room for two models every one of nine is served, again and again, before and after an eviction run."""
     _serve_all(stand)
 
 
@@ -38,7 +38,7 @@ def _serve_all(stand: Stand) -> None:
 @clause("cache.memory-limit")
 @planting(_many, configuration=SMALL_CACHE)
 def test_memory_is_within_its_limit_after_a_run(stand: Stand) -> None:
-    """Of seven models asked for, an eviction run leaves no more in memory than cache_size."""
+    """Of nine models asked for, an eviction run leaves no more in memory than cache_size."""
     _expect_memory_limit(stand)
 
 
@@ -79,7 +79,7 @@ def test_all_of_the_excess_in_memory_goes_at_once(stand: Stand) -> None:
 @clause("cache.disk-limit")
 @planting(_many, configuration=SMALL_CACHE)
 def test_disk_is_within_its_limit_after_a_run(stand: Stand) -> None:
-    """Of seven models asked for, an eviction run leaves no more on disk than disk_cache_size."""
+    """Of nine models asked for, an eviction run leaves no more on disk than disk_cache_size."""
     cached = CachedModels(stand)
     cached.access_all(NAMES)
     stand.await_eviction()
@@ -117,7 +117,7 @@ def test_all_of_the_excess_on_disk_goes_at_once(stand: Stand) -> None:
 @clause("cache.keeps")
 @planting(_many, configuration=SMALL_CACHE)
 def test_run_leaves_as_many_in_memory_as_it_may(stand: Stand) -> None:
-    """Of seven models asked for, as many as cache_size stay in memory, run after run."""
+    """Of nine models asked for, as many as cache_size stay in memory, run after run."""
     cached = CachedModels(stand)
     cached.access_all(NAMES)
     for _ in range(2):
@@ -128,7 +128,7 @@ def test_run_leaves_as_many_in_memory_as_it_may(stand: Stand) -> None:
 @clause("cache.keeps")
 @planting(_many, configuration=SMALL_CACHE, sources=("s3",))
 def test_run_leaves_as_many_on_disk_as_it_may(stand: Stand) -> None:
-    """Of seven models asked for, as many as disk_cache_size stay on disk, run after run."""
+    """Of nine models asked for, as many as disk_cache_size stay on disk, run after run."""
     cached = CachedModels(stand)
     cached.access_all(NAMES)
     for _ in range(2):
