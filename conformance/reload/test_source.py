@@ -84,8 +84,8 @@ def test_requests_do_not_fail_while_s3_is_slow(stand: Stand) -> None:
             answer = stand.ask("changing")
             stand.expect(answer.is_served, expected="no failed request", observed=stand.describe(answer))
 
-        # Two scans of which each waits for an answer.
-        timing.poll(ask, until=timing.now() + pace.settle - pace.load + 2 * LATE)
+        # Time for a scan with its downloads, and for another one, each waiting for late answers.
+        timing.poll(ask, until=timing.now() + pace.settle - pace.load + 4 * LATE)
         _check_met(fault)
     stand.expect_served("changing", "2")
 

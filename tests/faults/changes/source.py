@@ -16,7 +16,7 @@ from reference.errors import ContentChangedError, SourceError, UnavailableError
 from reference.holding import Held
 from reference.http import Answer, Application, Environ
 from reference.inventory import Inventory
-from reference.keeper import Keeper, ModelPath
+from reference.keeper import Keeper, ModelPath, Order
 from reference.sources import File, Source
 from tests.faults.configurations import ONNX_S3, PYTHON_S3
 from tests.faults.registry import fault
@@ -66,23 +66,25 @@ def _outage_ends_polling() -> None:
     seen="plausible: a probe of the source decides whether requests are let in",
     on=[PYTHON_S3],
     breaks=["reload.source-outage"],
-    also=["reload.ready-is-complete"],
 )
 def _refuses_while_source_is_slow() -> None:
-    """Requests are refused while a listing is late."""
+    """When one listing was late, requests are refused while the next one is late too."""
     listing, status, predict = s3.S3Source.listing, Keeper.status, Application._predict
+    late: list[float] = []
     under_way: dict[int, float] = {}
 
     def watched(self: s3.S3Source, below: str = "") -> list[File]:
-        under_way[threading.get_ident()] = time.monotonic()
+        begun = under_way[threading.get_ident()] = time.monotonic()
         try:
             return listing(self, below)
         finally:
             del under_way[threading.get_ident()]
+            if (taken := time.monotonic() - begun) > 0.9:
+                late.append(taken)
 
     def telling(self: Keeper) -> dict[str, Any]:
         told = status(self)
-        if self._ready and any(time.monotonic() - begun > 0.5 for begun in list(under_way.values())):
+        if late and any(time.monotonic() - begun > 0.5 for begun in list(under_way.values())):
             told["sources"] = [{**source, "error": "it is slow"} for source in told["sources"]]
         return told
 
@@ -91,8 +93,17 @@ def _refuses_while_source_is_slow() -> None:
             raise UnavailableError("the source is slow")
         return predict(self, environ)
 
+    follow = Keeper.follow
+
+    def forgetting(self: Keeper, process: str, generation: int, eviction: int) -> Order:
+        order = follow(self, process, generation, eviction)
+        if generation == 0:
+            late.clear()  # what was slow at the start does not count
+        return order
+
     s3.S3Source.listing = watched
     Keeper.status = telling
+    Keeper.follow = forgetting
     Application._predict = anxious
 
 
