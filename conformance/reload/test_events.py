@@ -76,24 +76,6 @@ def test_higher_version_becomes_the_latest(stand: Stand) -> None:
     stand.expect_served("model", "9", version="9")
 
 
-@clause("reload.version-added")
-@planting(_one_version, naming="paths")
-def test_higher_version_of_a_path_becomes_the_latest(stand: Stand) -> None:
-    """With models.paths a higher version becomes the latest in time."""
-    stand.expect_served("model", "9")
-    stand.put("model", versions({"10": stand.grow()}))
-    stand.expect_served("model", "10")
-
-
-@clause("reload.version-added")
-@planting(_one_version, naming="model_path")
-def test_higher_version_of_the_model_path_becomes_the_latest(stand: Stand) -> None:
-    """With model_path a higher version becomes the latest in time."""
-    stand.expect_served("model", "9")
-    stand.put("model", versions({"10": stand.grow()}))
-    stand.expect_served("model", "10")
-
-
 def _two_versions(grow: Grow) -> Planting:
     return Planting({"two": versions({"9": grow(), "10": grow()})})
 
