@@ -13,12 +13,18 @@ from load.popularity import Shares, shares
 from load.prediction import Forecast, forecast
 from load.profile import Ramp, Rate, Waves
 from load.records import Kind, Rows, Verdicts, judge_rows
-from load.report import Distribution, Latency, Layer, Predicted, RampPart, ResidentMemory, StepPart, WavePart
+from load.report import Distribution, Latency, Layer, Manner, Predicted, RampPart, ResidentMemory, StepPart, WavePart
 from load.residency import Excess, Residency, Run, Timeline, evicting_share, excess, residency, runs
 from load.staleness import Staleness, staleness
 
 # A run that came this soon after a model was loaded may not have seen it yet, in seconds.
 _JUST_LOADED = 0.1
+
+# Eviction that fills more than this share of all tenths of an interval does not come in runs, and neither do runs that
+# are less than this share of an interval apart. Runs every interval fill a tenth; half of one leaves room for a server
+# that needs two passes, or lets go of what it evicted only later.
+MOST_OF_THE_TIME = 0.5
+MOST_OFTEN = 0.4
 
 # What a step of a ramp must reach of its rate, so that the server is not behind.
 _KEEPS_UP = 0.95
@@ -44,6 +50,12 @@ class LayerView:
     share: float
     measured_runs: Sequence[Run]
     forecast: Forecast | None
+
+    @property
+    def period(self) -> float | None:
+        """The mean time between two runs, in seconds; None where there were fewer than three."""
+        begun = [run.begun for run in self.runs]
+        return (begun[-1] - begun[0]) / (len(begun) - 1) if len(begun) > 2 else None
 
     @property
     def mean_peak(self) -> float | None:
@@ -216,26 +228,32 @@ class Analysis:
             longest_over=view.excess.longest,
             runs=len([run for run in view.runs if run.begun >= self.seen.measured_from]),
             evicting_share=view.share,
+            period=view.period,
+            manner=self.manner(view),
             judgement=self.judgement(view),
             peaks=[run.before for run in view.measured_runs],
             mean_peak=view.mean_peak,
             predicted=predicted,
         )
 
+    def manner(self, view: LayerView) -> Manner:
+        """Say in a word how the server evicts."""
+        if not view.evictions:
+            return "never" if view.excess.longest > self.interval else "nothing to evict"
+        often = view.period is not None and view.period < MOST_OFTEN * self.interval
+        return "all the time" if often or view.share > MOST_OF_THE_TIME else "in runs"
+
     def judgement(self, view: LayerView) -> str:
         """Say in a sentence how the server evicts."""
-        seconds = self.seen.ended_at - self.seen.measured_from
-        if not view.evictions:
-            over = f", although {view.excess.peak} over the limit" if view.excess.peak else "; the limit was kept"
-            return f"never evicted anything in {seconds:.0f} s{over}"
-        if view.share > 0.5:
-            return (
-                f"evicts all the time, in {view.share:.0%} of all tenths of an interval, and not every"
-                f" {self.interval:g} s: on the path of requests, or in a run that never ends"
-            )
-        begun = [run.begun for run in view.runs]
-        period = np.median(np.diff(begun)) if len(begun) > 1 else None
-        every = f", {period:.1f} s apart" if period is not None else ""
+        manner = self.manner(view)
+        if manner == "never":
+            return f"never evicts, {view.excess.peak} models over the limit"
+        if manner == "nothing to evict":
+            return "had nothing to evict"
+        if manner == "all the time":
+            share = f"in {view.share:.0%} of all tenths of an interval"
+            return f"evicts all the time, {share}, not every {self.interval:g} s: on the path of requests?"
+        every = f", {view.period:.1f} s apart" if view.period is not None else ""
         return f"evicts in runs{every}; over the limit for at most {view.excess.longest:.1f} s at a time"
 
     def resident_memory(self) -> ResidentMemory | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from load.analysis import KINDS, Analysis, LayerView
 from load.profile import Ramp
@@ -37,8 +38,9 @@ _KIND_COLOURS = {Kind.HIT: "#1f5f8b", Kind.DISK: "#e08214", Kind.COLD: "#b22222"
 
 # Steps that are drawn one by one; of more, the highest and the lowest of each stretch are.
 _MOST_STEPS = 3000
-# Eviction runs and publications that are drawn as lines over the whole height; more of them as ticks at the edge.
+# Eviction runs that are drawn as lines over the whole height, and ticks at its edge.
 _MOST_LINES = 80
+_MOST_TICKS = 600
 
 
 def draw(chart: Callable[[Analysis, Axes], None], analysis: Analysis, height: float = _HEIGHT) -> str:
@@ -94,27 +96,29 @@ def _layer(analysis: Analysis, axes: Axes, view: LayerView, what: str, limit_nam
         axes.axhline(peak, color=_PREDICTED, linewidth=1.2, linestyle="--", label=f"predicted peak {peak:.1f}")
     top = max(float(counts.max()), view.forecast.peak if view.forecast else 0.0, float(view.limit)) * 1.12
     axes.set_ylim(0, max(top, 1.0))
-    _mark(axes, [moment - since for moment in view.evictions], [run.begun - since for run in view.runs], analysis)
+    _mark_evictions(axes, analysis, view)
     _mark_publications(axes, analysis)
     if seen.measured_from > since:
         axes.axvspan(0, seen.measured_from - since, color="#000000", alpha=0.05, linewidth=0)
     axes.set_xlim(0, until - since)
     axes.set_xlabel("seconds")
     axes.set_ylabel(what)
-    axes.set_title(analysis.judgement(view))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=5)
+    is_fine = analysis.manner(view) in {"in runs", "nothing to evict"}
+    axes.set_title(analysis.judgement(view), color="black" if is_fine else _LIMIT)
+    _legend_below(axes)
 
 
-def _mark(axes: Axes, evictions: Sequence[float], runs: Sequence[float], analysis: Analysis) -> None:
-    """Mark evictions: as lines where they come in runs, as a band of ticks where they go on all the time."""
-    transform = axes.get_xaxis_transform()
-    ticks = sorted({round(moment / analysis.interval * 50) for moment in evictions})
-    xs = [tick * analysis.interval / 50 for tick in ticks]
-    axes.vlines(xs, 0, 0.035, colors=_LIMIT, linewidth=1.2, transform=transform)
-    view_runs = runs if len(runs) <= _MOST_LINES else []
-    for place, moment in enumerate(view_runs):
-        label = "eviction run" if place == 0 else None
-        axes.axvline(moment, color=_RUN, linewidth=0.8, linestyle=":", label=label)
+def _mark_evictions(axes: Axes, analysis: Analysis, view: LayerView) -> None:
+    """Mark evictions at the lower edge, and eviction runs over the whole height."""
+    since = analysis.seen.begun_at
+    # Evictions that cannot be told apart on the page are one tick.
+    tick = (analysis.seen.lasted_until - since) / _MOST_TICKS
+    xs = sorted({round((moment - since) / tick) * tick for moment in view.evictions})
+    axes.vlines(xs, 0, 0.035, colors=_LIMIT, linewidth=1.2, transform=axes.get_xaxis_transform(), label="evictions")
+    if analysis.manner(view) == "in runs" and len(view.runs) <= _MOST_LINES:
+        for place, run in enumerate(view.runs):
+            label = "eviction run" if place == 0 else None
+            axes.axvline(run.begun - since, color=_RUN, linewidth=0.8, linestyle=":", label=label)
 
 
 def _mark_publications(axes: Axes, analysis: Analysis) -> None:
@@ -131,6 +135,10 @@ def _mark_publications(axes: Axes, analysis: Analysis) -> None:
             transform=axes.get_xaxis_transform(),
             label="publication",
         )
+
+
+def _legend_below(axes: Axes) -> None:
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=6)
 
 
 def _thinned(timeline: Timeline, until: float) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -159,7 +167,7 @@ def _resident_memory(analysis: Analysis, axes: Axes) -> None:
     axes.set_xlabel("seconds")
     axes.set_ylabel("MB")
     axes.set_title("Resident memory of the server and all that it started")
-    axes.legend(loc="lower right")
+    _legend_below(axes)
 
 
 def _latency(analysis: Analysis, axes: Axes) -> None:
@@ -179,11 +187,12 @@ def _latency(analysis: Analysis, axes: Axes) -> None:
     axes.set_yscale("log")
     axes.set_xticks([1 / (1 - place) for place in places], ["0", "p50", "p90", "p99", "p99.9", "p99.99"])
     axes.set_xticks([], minor=True)
-    axes.set_xlim(left=1)
+    axes.set_xlim(1, 2 * max(len(analysis.seconds_of(kind)) for kind in _KIND_COLOURS))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("percentile")
     axes.set_ylabel("milliseconds")
     axes.set_title("Latency by where the model was, from the moment at which the request was due")
-    axes.legend(loc="upper left")
+    _legend_below(axes)
 
 
 def _rate(analysis: Analysis, axes: Axes) -> None:
@@ -203,7 +212,7 @@ def _rate(analysis: Analysis, axes: Axes) -> None:
     axes.set_xlabel("seconds")
     axes.set_ylabel("a second")
     axes.set_title("Answers over time")
-    axes.legend(loc="lower right")
+    _legend_below(axes)
 
 
 def _staleness(analysis: Analysis, axes: Axes) -> None:
@@ -222,7 +231,7 @@ def _staleness(analysis: Analysis, axes: Axes) -> None:
     axes.set_xlabel("seconds after the end of the publication")
     axes.set_ylabel("share of publications")
     axes.set_title(f"Staleness of {len(known)} publications: the truth lies between the two lines")
-    axes.legend(loc="lower right")
+    _legend_below(axes)
 
 
 def _ramp(analysis: Analysis, axes: Axes) -> None:
@@ -242,4 +251,4 @@ def _ramp(analysis: Analysis, axes: Axes) -> None:
     axes.set_xlabel("requests a second, due")
     axes.set_ylabel("milliseconds")
     axes.set_title("Latency by rate")
-    axes.legend(loc="upper left")
+    _legend_below(axes)

@@ -20,7 +20,6 @@ from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner
 
 from conformance import timing
-from conformance.implementation import load_implementation
 from conformance.judge import Change
 from conformance.processes import LeashedProcess, start_announced
 from load.clocks import SAME_CLOCK, Offset, machine
@@ -296,7 +295,7 @@ class Conductor:
                 published.setdefault(number, []).append(change)
         return Observations(
             profile=self.profile,
-            implementation=load_implementation(self._plan.implementation).implementation.model_dump(),
+            implementation=self._implementation.implementation.model_dump(),
             host=self._plan.host,
             opening=self._opening,
             ending=ending,

@@ -151,16 +151,16 @@ class Validity(_Table):
 class Limits(_Table):
     """What passes; a limit that is left out is not checked.
 
-    `failed` and `wrong` are counts; `longest_over` bounds one stretch over the memory limit, in eviction intervals;
-    `evicting` the share of all tenths of an interval in which something is evicted, which is large where eviction does
-    not come in runs; `prediction` the relative distance of measured peaks from predicted ones; `*_p99` are seconds;
-    `loads_per_wave` is for waves of one model, `knee` the rate that the knee of a ramp must reach.
+    `failed` and `wrong` are counts; `longest_over` bounds one stretch over a limit of the cache, in eviction intervals;
+    with `evicts_in_runs` eviction must not go on all the time; `prediction` bounds the relative distance of measured
+    peaks from predicted ones; `*_p99` are seconds; `loads_per_wave` is for waves of one model, `knee` the rate that the
+    knee of a ramp must reach.
     """
 
     failed: Annotated[int, Field(ge=0)] = 0
     wrong: Annotated[int, Field(ge=0)] = 0
     longest_over: float | None = 1.5
-    evicting: Share | None = 0.5
+    evicts_in_runs: bool = True
     prediction: float | None = None
     hit_p99: float | None = None
     cold_p99: float | None = None

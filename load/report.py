@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA = Path(__file__).with_name("report.schema.json")
 
 Outcome = Literal["PASS", "FAIL", "INVALID"]
+Manner = Literal["in runs", "all the time", "never", "nothing to evict"]
 
 
 class _Part(BaseModel):
@@ -68,7 +69,8 @@ class Layer(_Part):
     """Models in memory or on disk against the limit.
 
     `over_peak` is in models, `over_area` in models times seconds; `peaks` are the counts just before the eviction runs
-    that were measured. `evicting_share` is the share of all tenths of an eviction interval with an eviction.
+    that were measured. `evicting_share` is the share of all tenths of an eviction interval with an eviction, `period`
+    the mean time between two runs; `manner` is what follows from them.
     """
 
     limit: int
@@ -79,6 +81,8 @@ class Layer(_Part):
     longest_over: float
     runs: int
     evicting_share: float
+    period: float | None
+    manner: Manner
     judgement: str
     peaks: list[int]
     mean_peak: float | None

@@ -134,7 +134,7 @@ def _validity(analysis: Analysis, totals: Totals) -> Iterator[Check]:
     yield check("equal totals", equal and not seen.senders_missing, "every request is counted once everywhere", told)
     if seen.ending.problem is not None:
         yield check("stage", False, "servers, trees and publications as planned", seen.ending.problem)
-    if profile.limits.longest_over is not None or profile.limits.evicting is not None:
+    if profile.limits.longest_over is not None or profile.limits.evicts_in_runs:
         is_seen = analysis.residency is not None
         yield check("cache seen", is_seen, "the journal of the witness", "there" if is_seen else "unobservable")
 
@@ -184,12 +184,11 @@ def _cache_limits(analysis: Analysis, name: str, view: LayerView) -> Iterator[Ch
             expected=expected,
             observed=observed,
         )
-    if limits.evicting is not None:
-        expected = f"in runs: at most {limits.evicting:.0%} of all tenths of an interval"
-        passed = view.share <= limits.evicting
-        yield Check(
-            about="limit", name=f"eviction, {name}", passed=passed, expected=expected, observed=f"{view.share:.0%}"
-        )
+    if limits.evicts_in_runs:
+        manner = analysis.manner(view)
+        expected = f"in runs every {analysis.interval:g} s"
+        passed = manner in {"in runs", "nothing to evict"}
+        yield Check(about="limit", name=f"eviction, {name}", passed=passed, expected=expected, observed=manner)
     if limits.prediction is not None and view.forecast is not None:
         mean = view.mean_peak
         off = None if mean is None else abs(mean / view.forecast.peak - 1)
