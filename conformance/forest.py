@@ -210,7 +210,8 @@ class Forest:
                 strays = Tree({self.stray_key(plant, key): file for key, file in planting.strays.items()})
                 self._target.write(strays)
                 self._own("the strays", strays)
-        keys = sum(len(tree) for planting in self.plantings.values() for tree in planting.models.values())
+        plantings = self.plantings.values()
+        keys = sum(len(tree) for planting in plantings for tree in (*planting.models.values(), planting.strays))
         self._deployment = self.run.deployment(self._api(), keys=keys, clock=self.ground.clock)
         if self.ground.started:
             self._deployment.spawn()
