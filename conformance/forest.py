@@ -228,7 +228,8 @@ class Forest:
         models = self._naming()
         if sizes := ground.configuration.of_models:
             models = models | {"models": {**models["models"], **sizes}}
-        return Api(ground.setting.predictor, models, ground.witness, ground.configuration.of_predictor)
+        configured = ground.configuration
+        return Api(ground.setting.predictor, models, ground.witness, configured.of_predictor, configured.of_compute)
 
     def _naming(self) -> dict[str, Any]:
         if self.ground.naming == "dir":

@@ -49,16 +49,23 @@ class Configuration:
     disk_cache_size: int | None = None
     processes_per_replica: int | None = None
     threads_per_process: int | None = None
+    gpu: int | None = None
+    inf: int | None = None
 
     @property
     def of_models(self) -> Mapping[str, int]:
         """The keys that stand in the section `models`."""
-        return {key: size for key, size in self._given.items() if key in {"cache_size", "disk_cache_size"}}
+        return self._of("cache_size", "disk_cache_size")
 
     @property
     def of_predictor(self) -> Mapping[str, int]:
         """The keys that stand in the section `predictor`."""
-        return {key: number for key, number in self._given.items() if key not in self.of_models}
+        return self._of("processes_per_replica", "threads_per_process")
+
+    @property
+    def of_compute(self) -> Mapping[str, int]:
+        """The keys that stand in the section `compute`."""
+        return self._of("gpu", "inf")
 
     @property
     def features(self) -> list[Feature]:
@@ -67,8 +74,13 @@ class Configuration:
             "cache_size": "cache",
             "processes_per_replica": "processes",
             "threads_per_process": "threads",
+            "gpu": "gpu",
+            "inf": "inferentia",
         }
         return [feature for key, feature in needed.items() if key in self._given]
+
+    def _of(self, *keys: str) -> Mapping[str, int]:
+        return {key: number for key, number in self._given.items() if key in keys}
 
     @property
     def _given(self) -> Mapping[str, int]:

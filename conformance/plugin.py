@@ -91,6 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the input of a run; whatever is wrong with it ends pytest here, with one message."""
     config.addinivalue_line("markers", "clause(id): the clause of the catalogue that a test judges")
     config.addinivalue_line("markers", "planting(mark): what is published for a test before its server starts")
+    config.addinivalue_line("markers", "gpu: the test needs an NVIDIA GPU, and is skipped where there is none")
+    config.addinivalue_line("markers", "inferentia: the test needs AWS Inferentia, and is skipped where there is none")
     if config.option.help or config.option.markers:
         return
     file: Path | None = config.getoption("--implementation")

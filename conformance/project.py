@@ -20,17 +20,21 @@ class Api:
     """The configuration of one API; `models` holds `model_path` or `models` as spec/models.md writes them.
 
     `witness` is the module whose predictor class runs inside the server: its name in conformance/witness/, or its file.
+    `more` are further keys of the section `predictor`, `compute` those of the section of that name.
     """
 
     predictor: PredictorType
     models: Mapping[str, Any]
     witness: str | Path = "usual"
     more: Mapping[str, Any] = field(default_factory=dict)
+    compute: Mapping[str, int] = field(default_factory=dict)
 
     def to_yaml(self) -> str:
         """Write cortex.yaml."""
         predictor = {"type": self.predictor, "path": "predictor.py", **self.models, **self.more}
-        api = {"name": "servecheck", "kind": "RealtimeAPI", "predictor": predictor}
+        api: dict[str, Any] = {"name": "servecheck", "kind": "RealtimeAPI", "predictor": predictor}
+        if self.compute:
+            api["compute"] = dict(self.compute)
         return yaml.safe_dump([api], sort_keys=False, allow_unicode=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
@@ -14,8 +15,17 @@ from conformance.problems import SuiteError, UnobservableError
 from conformance.violations import ViolationError, explain
 from fixtures.targets import TargetError
 
-# Why the implementation does not support a test; the time in seconds that it took, however long pytest waited for it.
-NOT_SUPPORTED = pytest.StashKey[str]()
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A test that is not run, with its outcome and the reason."""
+
+    outcome: Outcome
+    reason: str
+
+
+# What is not run; the time in seconds that a test took, however long pytest waited for it.
+LEFT_OUT = pytest.StashKey[LeftOut]()
 SECONDS = pytest.StashKey[float]()
 
 
@@ -42,8 +52,8 @@ def complete_report(
             outcome, message = Outcome.KNOWN_FAILING, f"{reason}\n{message}"
             report.outcome, report.wasxfail = "skipped", reason
     elif isinstance(error, pytest.skip.Exception):
-        message = item.stash.get(NOT_SUPPORTED, str(error))
-        outcome = Outcome.NOT_SUPPORTED if NOT_SUPPORTED in item.stash else Outcome.SKIPPED
+        left_out = item.stash.get(LEFT_OUT, LeftOut(Outcome.SKIPPED, str(error)))
+        outcome, message = left_out.outcome, left_out.reason
     elif isinstance(error, UnobservableError):
         outcome, message = Outcome.UNOBSERVABLE, str(error)
         report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"unobservable: {message}")

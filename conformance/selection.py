@@ -9,6 +9,7 @@ import pytest
 
 from conformance.catalogue import SOURCES, Catalogue, Clause, Profile
 from conformance.forest import MODELS, Ground, Setting
+from conformance.hardware.detection import MISSING
 from conformance.implementation import ClockName, Implementation
 from conformance.marks import PLAIN, SMALL_CACHE, PlantingMark
 from conformance.problems import InvalidInputError
@@ -92,7 +93,7 @@ def is_in_matrix(item: pytest.Item, implementation: Implementation, *, full: boo
         # Real time is expensive, and what the source is makes no difference to it.
         is_cheap = ground.setting.predictor != "tensorflow" or ground.configuration == PLAIN
         return ground.setting.source == first and is_cheap
-    if ground.setting.predictor != "tensorflow":
+    if ground.setting.predictor != "tensorflow" or ground.configuration.of_compute:
         return True
     shared = not ground.alone and ground.witness == "usual"
     return shared and (ground.setting.source, ground.naming, ground.configuration) in _TENSORFLOW_GROUNDS
@@ -131,6 +132,14 @@ def missing_for(item: pytest.Item, clause: Clause, implementation: Implementatio
         needed = [*mark.configuration.features, *(["multi-model"] if mark.naming != "model_path" else [])]
         missing += [f"feature {name}" for name in needed if name not in implementation.declares.features]
     return list(dict.fromkeys(missing))
+
+
+def missing_hardware(item: pytest.Item) -> str | None:
+    """Say what hardware a test needs that this machine lacks; None when there is what it needs."""
+    for name, missing in MISSING.items():
+        if item.get_closest_marker(name) is not None and (reason := missing()) is not None:
+            return reason
+    return None
 
 
 def by_ground(items: Iterable[pytest.Item]) -> list[pytest.Item]:

@@ -23,7 +23,7 @@ from conformance.lab import Lab
 from conformance.marks import PlantingMark
 from conformance.outcomes import EXIT_STATUS, Outcome, TestResult, Verdict
 from conformance.problems import InvalidInputError, SuiteError
-from conformance.reports import NOT_SUPPORTED, SECONDS, complete_report, result_of
+from conformance.reports import LEFT_OUT, SECONDS, LeftOut, complete_report, result_of
 from conformance.results import results_document, results_file, write_results
 from conformance.run import FAST_INTERVAL, Run
 from conformance.schedule import Scenario, Schedule
@@ -109,7 +109,9 @@ class Suite:
                     continue
                 (kept if self.chosen.includes(clause) else deselected).append(item)
                 if missing := selection.missing_for(item, clause, self.run.implementation):
-                    item.stash[NOT_SUPPORTED] = f"not declared: {', '.join(missing)}"
+                    item.stash[LEFT_OUT] = LeftOut(Outcome.NOT_SUPPORTED, f"not declared: {', '.join(missing)}")
+                elif (reason := selection.missing_hardware(item)) is not None:
+                    item.stash[LEFT_OUT] = LeftOut(Outcome.SKIPPED, reason)
         except SuiteError as error:
             self.errors.append(str(error))
             session.shouldfail = str(error)
@@ -134,7 +136,7 @@ class Suite:
         """Announce all scenarios, so that a forest is complete when it is published."""
         for item in session.items:
             ground, mark = selection.ground_of(item), selection.planting_of(item)
-            if ground is not None and mark is not None and NOT_SUPPORTED not in item.stash:
+            if ground is not None and mark is not None and LEFT_OUT not in item.stash:
                 assert isinstance(item, pytest.Function)
                 self.schedule.expect(self._scenario(item, ground, mark))
 
@@ -156,9 +158,9 @@ class Suite:
     # --- the tests ---
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Leave out what the implementation does not declare."""
-        if (reason := item.stash.get(NOT_SUPPORTED, None)) is not None:
-            pytest.skip(reason)
+        """Leave out what the implementation does not declare, and what this machine has no hardware for."""
+        if (left_out := item.stash.get(LEFT_OUT, None)) is not None:
+            pytest.skip(left_out.reason)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:

@@ -229,6 +229,7 @@ class ONNXPredictor:
         model = self.client.get_model(*(ask[name] for name in ("name", "version") if name in ask))
         return {
             "keys": sorted(model),
+            "providers": model["session"].get_providers(),
             "session_inputs": [node.name for node in model["session"].get_inputs()],
             "signature_inputs": [node.name for node in model["signatures"]],
             "input_signatures": {
