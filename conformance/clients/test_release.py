@@ -53,15 +53,19 @@ def test_object_is_let_go_after_its_version_was_removed(stand: Stand) -> None:
 
 
 def _evicted(grow: Grow) -> Planting:
-    return Planting({name: grow() for name in "abc"})
+    return Planting({name: grow() for name in "abcdef"})
 
 
 @clause("clients.python.released")
 @planting(_evicted, configuration=SMALL_CACHE)
 def test_object_is_let_go_after_its_eviction(stand: Stand) -> None:
-    """The object of the model that an eviction run has to evict is let go by it."""
-    old, *_ = [stand.expect_served(name) for name in "abc"]
-    _expect_let_go(stand, old)
+    """The object of a model that was evicted, as it has to be loaded anew, is let go."""
+    old, *_ = [stand.expect_served(name) for name in stand.models]
+    stand.await_eviction()
+    new = stand.expect_served("a")
+    # A server that evicts too few breaks another clause.
+    if (old.body or {})["serial"] != (new.body or {})["serial"]:
+        _expect_let_go(stand, old)
 
 
 @clause("clients.python.released")
