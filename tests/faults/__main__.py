@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--at-once", type=int, default=2, metavar="N", help="runs side by side (default: 2)")
     parser.add_argument("--clock", help="of the suite")
     parser.add_argument("--patience", type=float, default=1.0, metavar="FACTOR", help="of the suite (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="of the suite (default: 1)")
     return parser
 
 
@@ -45,7 +46,9 @@ def main() -> int:
             clauses = ", ".join(sorted(change.clauses)) or "breaks nothing"
             console.print(f"[bold]{change.name}[/] ({clauses})\n  {change.description}\n  {change.seen}")
         return 0
-    options = Options(arguments.report_dir.resolve(), clock=arguments.clock, patience=arguments.patience)
+    options = Options(
+        arguments.report_dir.resolve(), clock=arguments.clock, patience=arguments.patience, seed=arguments.seed
+    )
     kept = {change.name: recall(change, options) for change in chosen} if arguments.resume else {}
     judgements = {name: judgement for name, judgement in kept.items() if judgement is not None}
     pending = [change for change in chosen if change.name not in judgements]

@@ -16,9 +16,18 @@ REFERENCE = ROOT / "conformance" / "implementations" / "reference.toml"
 _COMMAND = ("python", "-m", "reference")
 
 
+# Tests that take so long that they are run only against the changes that need them, by the words that their ids hold
+# (pytest's -k). Only `reload.automatic`, `cache.period` and `layouts.many-keys` are judged by none but these.
+LONG_TESTS = {
+    "real time": "default",
+    "programs": "random_programs",
+    "many keys": "first_page or thousands_of_keys",
+}
+
+
 @dataclass(frozen=True)
 class Configuration:
-    """A part of what the reference declares; the suite runs all of its tests that speak of it, whatever they judge.
+    """A part of what the reference declares; the suite runs its tests that speak of it, whatever they judge.
 
     A clause is judged on every configuration that it speaks of, so that a fault that turns a clause red for which it is
     not listed is seen to do so.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.configurations import EVERYTHING, Configuration
+from tests.faults.configurations import EVERYTHING, LONG_TESTS, Configuration
 
 Apply = Callable[[], None]
 
@@ -37,6 +37,8 @@ class Change:
     also: frozenset[str]
     intervals: Mapping[str, Any]
     """What the server declares of its pace where that differs from the reference."""
+    needs: frozenset[str]
+    """Which of LONG_TESTS are run too."""
     directly: bool
     """Whether its processes must be those that the suite starts, as their memory is looked at; it takes longer."""
     apply: Apply = field(compare=False)
@@ -62,6 +64,7 @@ def fault(
     breaks: Iterable[str],
     also: Iterable[str] = (),
     intervals: Mapping[str, Any] | None = None,
+    needs: Iterable[str] = (),
     directly: bool = False,
 ) -> Callable[[Apply], Apply]:
     """Register a fault; the docstring of the function describes the server."""
@@ -72,6 +75,7 @@ def fault(
         breaks=frozenset(breaks),
         also=frozenset(also),
         intervals=intervals or {},
+        needs=frozenset(needs),
         directly=directly,
     )
 
@@ -87,7 +91,14 @@ def variation(
     """Register a harmless variation; `allowed` says why the contract permits it, the docstring what it does."""
     none: frozenset[str] = frozenset()
     return _register(
-        name, seen=allowed, on=tuple(on), breaks=none, also=none, intervals=intervals or {}, directly=directly
+        name,
+        seen=allowed,
+        on=tuple(on),
+        breaks=none,
+        also=none,
+        intervals=intervals or {},
+        needs=frozenset(LONG_TESTS),
+        directly=directly,
     )
 
 
@@ -95,6 +106,7 @@ def _register(name: str, **facts: Any) -> Callable[[Apply], Apply]:
     def register(apply: Apply) -> Apply:
         assert apply.__doc__, f"{name} has no description"
         assert name not in _CHANGES, f"there are two changes called {name}"
+        assert facts["needs"] <= LONG_TESTS.keys(), f"{name} needs tests that are not there"
         description = " ".join(apply.__doc__.split())
         file = Path(inspect.getfile(apply))
         _CHANGES[name] = Change(name=name, description=description, apply=apply, file=file, **facts)

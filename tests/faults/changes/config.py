@@ -167,8 +167,9 @@ def _cache_without_disk_accepted() -> None:
     check_models = config._check_models
 
     def lenient(document: Document, at: Place, models: config.ModelsSection) -> None:
-        both = models.cache_size or models.disk_cache_size
-        check_models(document, at, models.model_copy(update={"cache_size": both, "disk_cache_size": both}))
+        sizes = {"cache_size": models.cache_size, "disk_cache_size": models.disk_cache_size}
+        either = models.cache_size or models.disk_cache_size
+        check_models(document, at, models.model_copy(update={key: size or either for key, size in sizes.items()}))
 
     config._check_models = lenient
 
@@ -219,7 +220,12 @@ def _cache_with_processes_accepted() -> None:
 )
 def _path_stands_in_for_model() -> None:
     """A class without load_model is served, and get_model gives it the path of the model."""
-    worker.require_load_model = lambda found, file: setattr(found, "load_model", lambda self, path: path)
+
+    def require_or_provide(found: type[Any], file: Path) -> None:
+        if not hasattr(found, "load_model"):
+            found.load_model = lambda self, path: path
+
+    worker.require_load_model = require_or_provide
 
 
 @fault(

@@ -106,7 +106,6 @@ def _dies_on_stray_file() -> None:
         "clients.explicit-version",
         "clients.single-name-optional",
         "layouts.prefix-neighbours",
-        "reload.list-get-race",
         "reload.version-added",
     ],
 )

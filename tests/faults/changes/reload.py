@@ -67,7 +67,7 @@ def _deletion_unnoticed() -> None:
 )
 def _removed_model_stays() -> None:
     """A model of which nothing is left in the source is served for ever."""
-    Inventory.remove = lambda self, name: None  # noqa: ARG005
+    Inventory.remove = lambda self, name: None
 
 
 @fault(
@@ -108,4 +108,4 @@ def _broken_update_unserves() -> None:
 def _unfinished_version_is_latest() -> None:
     """The highest version is the latest although it cannot be loaded."""
     catalog.Model.best = lambda self: self.descending[0]
-    Models._highest_that_loads = lambda self, model: model.latest.get()  # noqa: ARG005
+    Models._highest_that_loads = lambda self, model: model.latest.get()

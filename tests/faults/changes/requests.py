@@ -104,6 +104,7 @@ def _one_process_follows() -> None:
     seen="triton-inference-server/server: the model control mode that polls is not the default",
     on=[PYTHON_LOCAL],
     breaks=["reload.automatic"],
+    needs=["real time"],
     also=[
         "reload.model-added",
         "reload.model-removed",

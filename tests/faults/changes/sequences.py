@@ -28,6 +28,7 @@ def _remembered(models: Models) -> dict[tuple[str, str], Any]:
     seen="tensorflow/serving 1017: a version that is published again under its number is taken for the one before",
     on=[PYTHON_LOCAL],
     breaks=["reload.removed-then-restored"],
+    needs=["programs"],
 )
 def _number_stands_for_content() -> None:
     """A version that was removed and comes back with other files is served with those that it had before."""
@@ -59,6 +60,7 @@ def _number_stands_for_content() -> None:
     seen="plausible: a list of versions that could not be loaded, which nothing is ever taken off",
     on=[PYTHON_LOCAL],
     breaks=["reload.removed-then-restored"],
+    needs=["programs"],
 )
 def _failure_outlives_the_version() -> None:
     """A version that could once not be loaded, was removed and comes back sound is not tried again."""
@@ -90,6 +92,7 @@ def _failure_outlives_the_version() -> None:
     seen="plausible: the first difference that is found between two listings ends the comparison",
     on=[PYTHON_LOCAL],
     breaks=["reload.updated-in-place"],
+    needs=["programs"],
 )
 def _removal_hides_an_update() -> None:
     """When a version is removed, another one that was overwritten at the same time is taken for unchanged."""
@@ -110,6 +113,7 @@ def _removal_hides_an_update() -> None:
     seen="plausible: removals are handled first, and end the handling of a model",
     on=[PYTHON_LOCAL],
     breaks=["reload.version-added"],
+    needs=["programs"],
 )
 def _removal_hides_an_addition() -> None:
     """When a version is removed and another one stays, one that came in at the same time is not seen."""
@@ -129,6 +133,7 @@ def _removal_hides_an_addition() -> None:
     seen="plausible: the highest version is kept as a number that only new versions raise",
     on=[PYTHON_LOCAL],
     breaks=["reload.version-added"],
+    needs=["programs"],
 )
 def _returned_version_is_not_the_latest() -> None:
     """A version that was removed and comes back beside lower ones is served by its number, and not as the latest."""

@@ -258,6 +258,7 @@ def _start_is_not_retried() -> None:
     seen="plausible: the continuation token of a listing is not followed",
     on=[PYTHON_S3],
     breaks=["layouts.many-keys"],
+    needs=["many keys"],
 )
 def _first_page_only() -> None:
     """Of a listing only the first page is read."""
