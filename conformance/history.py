@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conformance import timing
@@ -35,19 +36,26 @@ class History:
         with self._lock:
             self._events.append(Event(ended if since is None else since, ended, text, about))
 
-    def timeline(self, models: set[str], most: int = 25) -> list[str]:
-        """Write the events that concern these models, with seconds since the first event; the last `most` lines.
+    @property
+    def begun(self) -> float:
+        """The moment at which the first event began; that of the question before there is one."""
+        with self._lock:
+            return self._events[0].begun if self._events else timing.now()
 
-        Equal events in a row, as of a question asked again and again, are one line.
-        """
+    def timeline(self, models: set[str], most: int = 25) -> list[str]:
+        """Write the events that concern these models; the last `most` lines."""
         with self._lock:
             events = list(self._events)
-        if not events:
-            return []
-        zero = events[0].begun
-        chosen = [event for event in events if event.about is None or event.about in models]
+        return self.lines([event for event in events if event.about is None or event.about in models], most)
+
+    def lines(self, events: Sequence[Event], most: int) -> list[str]:
+        """Write events, also such as others saw, with seconds since the first one of this history.
+
+        Equal events in a row, as of a question asked again and again, are one line; the last `most` lines are given.
+        """
+        zero = self.begun
         lines = []
-        for text, run in itertools.groupby(chosen, key=lambda event: event.text):
+        for text, run in itertools.groupby(events, key=lambda event: event.text):
             first, *others = run
             repeated = f" ({len(others) + 1} times, until {others[-1].ended - zero:.3f} s)" if others else ""
             lines.append(f"{first.begun - zero:8.3f} s  {text}{repeated}")

@@ -19,8 +19,9 @@ from fixtures.trees import Tree
 Calling = Literal["positional", "keyword"]
 
 
-# Of a configuration or a tree, in the text of a failure.
+# In the text of a failure: lines of a configuration or a tree, and of requests to S3.
 _MOST_LINES = 40
+_MOST_REQUESTS = 12
 
 
 class _LeftOut:
@@ -221,7 +222,13 @@ class Stand:
             timeline=deployment.history.timeline({self.published_name(name) for name in models}),
             deadline=deployment.clock.explain(),
             log=deployment.last_log_lines(),
+            s3=self._seen_by_s3(models),
         )
+
+    def _seen_by_s3(self, models: Mapping[str, Tree]) -> list[str]:
+        history = self.deployment.history
+        requests = [request for request in self.requests_since(history.begun) if models.keys() & set(request.models)]
+        return history.lines([request.entry.to_event() for request in requests], _MOST_REQUESTS)
 
     def _tokens(self, name: str) -> list[str]:
         return list(self.models[name].tokens.values())

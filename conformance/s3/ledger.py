@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from conformance.history import Event
 from conformance.s3.faults import FaultKind
 
 
@@ -28,6 +29,13 @@ class Entry:
     status: int
     size: int
     fault: FaultKind | None = None
+
+    def to_event(self) -> Event:
+        """Write the request for a timeline."""
+        asked = f"{self.method} {self.key}" if self.prefix is None else f"LIST {self.prefix}"
+        got = "no answer" if self.status == 0 else f"{self.status}, {self.size} bytes"
+        done = f" ({self.fault} for the test)" if self.fault is not None else ""
+        return Event(self.begun, self.ended, f"{asked} -> {got}{done}", about=None)
 
     def to_line(self) -> str:
         """Write the entry as one line of JSON."""
