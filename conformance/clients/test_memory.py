@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from random import Random
 
 import psutil
 import pytest
 
+from conformance.clients.frameworks import KINDS, Kind, numpy_model, skip_unless_there
 from conformance.marks import Configuration, Grow, Planting, clause, planting
 from conformance.stand import Stand
-from fixtures.models import onnx_model, python_model
-from fixtures.models.frameworks import pandas_model, sklearn_model, torch_model
-from fixtures.trees import File, Tree
 
 SIZE = 64 << 20
 """Bytes that a model takes of memory."""
@@ -29,60 +24,12 @@ TOO_MANY = 8
 ONE_MODEL = Configuration(cache_size=1, disk_cache_size=4)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """Models of one form: `make` takes their size in bytes, `packages` are those that load them."""
-
-    name: str
-    packages: tuple[str, ...]
-    make: Callable[[int, Random], Tree]
-
-
-def _numpy(size: int, random: Random) -> Tree:
-    return python_model(files=("array.bin",), size=size, random=random)
-
-
-def _pandas(size: int, random: Random) -> Tree:
-    return pandas_model(size=size, random=random)
-
-
-def _sklearn(size: int, random: Random) -> Tree:
-    return sklearn_model(size=size, random=random)
-
-
-def _onnx(size: int, random: Random) -> Tree:
-    return onnx_model(size=size, random=random)
-
-
-def _torch(size: int, random: Random) -> Tree:
-    return torch_model(size=size, random=random)
-
-
-def _list(size: int, random: Random) -> Tree:
-    return _numpy(size // 2, random) | _onnx(size // 2, random) | Tree({"container.txt": File("list")})
-
-
-def _dict(size: int, random: Random) -> Tree:
-    return _pandas(size // 2, random) | _sklearn(size // 2, random) | Tree({"container.txt": File("dict")})
-
-
-KINDS = (
-    Kind("numpy", ("numpy",), _numpy),
-    Kind("pandas", ("pandas",), _pandas),
-    Kind("scikit-learn", ("sklearn",), _sklearn),
-    Kind("ONNX Runtime", ("onnxruntime",), _onnx),
-    Kind("PyTorch", ("torch",), _torch),
-    Kind("list of numpy and ONNX Runtime", ("numpy", "onnxruntime"), _list),
-    Kind("dict of pandas and scikit-learn", ("pandas", "sklearn"), _dict),
-)
-
 # Tens of seconds each, so that all of them are judged only where this is set; numpy always is.
 ALL_KINDS = "SERVECHECK_FRAMEWORKS"
-FRAMEWORKS = "`nox -s conformance-frameworks` judges it"
 
 
 def _small(grow: Grow) -> Planting:
-    return Planting({"small": _numpy(1 << 10, grow.random)})
+    return Planting({"small": numpy_model(1 << 10, grow.random)})
 
 
 @clause("clients.python.memory-returns")
@@ -91,8 +38,8 @@ def _small(grow: Grow) -> Planting:
 def test_memory_returns(stand: Stand, kind: Kind) -> None:
     """Loading and evicting two models in turn takes in the end no more memory than in the beginning, but for one."""
     if kind is not KINDS[0] and ALL_KINDS not in os.environ:
-        pytest.skip(f"{kind.name} takes its time: {FRAMEWORKS}")
-    _skip_unless_there(stand, kind.packages)
+        pytest.skip(f"{kind.name} takes its time: `nox -s conformance-frameworks` judges it")
+    skip_unless_there(stand, kind.packages)
     random = Random(f"{stand.forest.run.seed} {kind.name}")
     names = [f"{kind.packages[0]}-{len(kind.packages)}-{letter}" for letter in "ab"]
     for name in names:
@@ -132,12 +79,3 @@ def resident_memory(stand: Stand) -> int:
 
 def _alive(stand: Stand) -> int:
     return int((stand.deployment.predict({"census": True}).body or {})["alive"])
-
-
-def _skip_unless_there(stand: Stand, packages: Sequence[str]) -> None:
-    """Skip where the suite cannot make such models, or the server cannot load them."""
-    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
-        pytest.skip(f"{' and '.join(missing)} not installed: {FRAMEWORKS}")
-    answer = stand.deployment.predict({"has": list(packages)})
-    if missing := [name for name in packages if name not in (answer.body or {}).get("has", ())]:
-        pytest.skip(f"the server's Python has no {' and '.join(missing)}: {FRAMEWORKS} of the reference")

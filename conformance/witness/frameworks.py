@@ -4,6 +4,7 @@ import gc
 import importlib.util
 import os
 import pickle
+import sys
 import weakref
 from pathlib import Path
 
@@ -119,17 +120,23 @@ class PythonPredictor:
         return models if container.read_text() == "dict" else list(models.values())
 
     def predict(self, payload):
-        """Use the model that the payload asks for; with `census` or `has`, tell what is alive or can be imported."""
+        """Use the model that the payload asks for; with `census` or `has`, tell what is alive, or can be imported."""
         answer = {"process": os.getpid()}
         if payload.get("census"):
             gc.collect()
             self.references = [reference for reference in self.references if reference() is not None]
-            return answer | {"alive": len(self.references)}
+            return answer | {"alive": len(self.references), "on_device": self.on_device()}
         if "has" in payload:
             return answer | {"has": [name for name in payload["has"] if importlib.util.find_spec(name)]}
         found = self.client.get_model(*payload["ask"].values())
         models = found.values() if isinstance(found, dict) else found if isinstance(found, list) else [found]
         return answer | {"tokens": [each for model in models for each in self.tokens(model)]}
+
+    @staticmethod
+    def on_device():
+        """Count the bytes that PyTorch's tensors take on GPUs."""
+        torch = sys.modules.get("torch")
+        return torch.cuda.memory_allocated() if torch is not None and torch.cuda.is_available() else 0
 
     def tokens(self, model):
         """Use a model by its framework."""
