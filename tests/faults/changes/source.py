@@ -18,7 +18,7 @@ from reference.http import Answer, Application, Environ
 from reference.inventory import Inventory
 from reference.keeper import Keeper, ModelPath, Order
 from reference.sources import File, Source
-from tests.faults.configurations import ONNX_S3, PYTHON_S3
+from tests.faults.configurations import CACHED_PYTHON_S3, ONNX_S3, PYTHON_S3
 from tests.faults.registry import fault
 
 
@@ -269,3 +269,29 @@ def _first_page_only() -> None:
         return answer | {"IsTruncated": False} if operation == "list_objects_v2" else answer
 
     s3.S3Source._call = first_page
+
+
+@fault(
+    "three-pages-only",
+    seen="plausible: a limit on the keys of one listing that nobody was expected to reach",
+    on=[CACHED_PYTHON_S3],
+    breaks=["layouts.many-keys"],
+)
+def _three_pages_only() -> None:
+    """Of a listing only the first three pages are read."""
+    call, listing = s3.S3Source._call, s3.S3Source.listing
+    pages = threading.local()
+
+    def listed(self: s3.S3Source, below: str = "") -> list[File]:
+        pages.read = 0
+        return listing(self, below)
+
+    def at_most_three(self: s3.S3Source, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        answer = call(self, operation, request)
+        if operation != "list_objects_v2":
+            return answer
+        pages.read += 1
+        return answer if pages.read < 3 else answer | {"IsTruncated": False}
+
+    s3.S3Source.listing = listed
+    s3.S3Source._call = at_most_three
