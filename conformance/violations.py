@@ -53,7 +53,7 @@ def explain(clause: Clause, violation: ViolationError, reproduce: str) -> str:
             _block("published", evidence.tree),
             *([_block("program, reduced as far as it goes", evidence.program)] if evidence.program else []),
             _block("timeline (seconds since the server was started)", evidence.timeline),
-            *([_block("seen by S3 (at the same time)", evidence.s3)] if evidence.s3 else []),
+            *([_block("seen by S3 (seconds as above)", evidence.s3)] if evidence.s3 else []),
             _paragraph("deadline", evidence.deadline),
             _block("last lines of the server's log", evidence.log),
         ]
