@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +15,11 @@ from conformance import timing
 from conformance.clock import Clock, Driven, Timed
 from conformance.history import History
 from conformance.implementation import ClockName, Implementation
+from conformance.ports import free_ports
 from conformance.problems import HarnessError
 from conformance.processes import LeashedProcess, describe_exit
 from conformance.project import Api, read_journals, write_project
 from conformance.timing import Pace
-
-# Below the range from which systems take the local ports of outgoing connections, so that none of those is in the way.
-_PORTS = range(20_000, 32_000)
 
 # Requests at once of which each finds a place for its connection.
 _CONNECTIONS = 64
@@ -91,7 +87,7 @@ class Deployment:
     def spawn(self) -> None:
         """Write the project and start the command; raises `CommandMissingError`."""
         write_project(self.api, self.folder / "project", self.journal_folder)
-        port = _free_port()
+        (port,) = free_ports(1)
         self._url = f"http://127.0.0.1:{port}"
         places = {
             "project": str(self.folder / "project"),
@@ -215,16 +211,3 @@ class Deployment:
     def last_log_lines(self, count: int | None = 15) -> list[str]:
         """Give the end of what the server printed, or with None all of it."""
         return self._process.last_log_lines(count) if self._process is not None else []
-
-
-def _free_port() -> int:
-    # Not the generator that all threads share: Hypothesis, drawing in another one, takes that for a fault of its own.
-    for port in random.SystemRandom().sample(_PORTS, k=100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise HarnessError("no free port on 127.0.0.1 between 20000 and 32000")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,8 +47,11 @@ class Location:
         except ValueError as error:
             raise InvalidInputError(f"S3 endpoint {self.url}: {error}") from error
 
-    def await_answer(self, patience: float) -> None:
-        """Wait until the endpoint, which was started just now, answers; raises `HarnessError` after so many seconds."""
+    def await_answer(self, patience: float, unless: Callable[[], bool] = lambda: False) -> None:
+        """Wait until the endpoint, which was started just now, answers.
+
+        Raises `HarnessError` after `patience` seconds, or earlier when `unless` says that there is no hope.
+        """
         last = ""
 
         def answers() -> bool | None:
@@ -57,12 +60,12 @@ class Location:
                 client.list_buckets()
             except (BotoCoreError, ClientError) as error:
                 last = str(error)
-                return None
+                return False if unless() else None
             return True
 
         client = self.connect()
         if not timing.poll(answers, until=timing.now() + patience):
-            raise HarnessError(f"S3 endpoint {self.url} does not answer after {patience:g} s: {last}")
+            raise HarnessError(f"S3 endpoint {self.url} does not answer: {last}")
 
 
 def key_pair(access_key: str, secret_key: str) -> Mapping[str, str]:

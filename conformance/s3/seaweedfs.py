@@ -6,12 +6,12 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from conformance.ports import free_ports
 from conformance.problems import HarnessError
 from conformance.processes import LeashedProcess
 from conformance.s3.location import Location, key_pair
@@ -38,7 +38,7 @@ def run_seaweedfs(folder: Path, patience: float) -> Iterator[Location]:
     data = folder / "data"
     data.mkdir(parents=True)
     names = _PORT_OPTION.findall(_help(weed))
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     process = LeashedProcess(
         [
             weed, "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *_QUIET,
@@ -51,7 +51,7 @@ def run_seaweedfs(folder: Path, patience: float) -> Iterator[Location]:
     try:
         location = Location(f"http://127.0.0.1:{ports['s3.port']}", _CREDENTIALS)
         try:
-            location.await_answer(patience)
+            location.await_answer(patience, unless=lambda: process.status is not None)
         except HarnessError as error:
             log = "\n".join(process.last_log_lines())
             raise HarnessError(f"SeaweedFS did not come up: {error}\n{log}") from error
@@ -67,11 +67,3 @@ def run_seaweedfs(folder: Path, patience: float) -> Iterator[Location]:
 def _help(weed: str) -> str:
     done = subprocess.run([weed, "mini", "-h"], capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
