@@ -194,7 +194,7 @@ class Conductor:
                 self._conduct_waves(traffic)
             else:
                 self._conduct_stream(traffic)
-            self._interrupted = False
+            self._interrupted = bool(self._ended_at)
         finally:
             self._over = True
 
@@ -212,7 +212,7 @@ class Conductor:
         self._measured_from = timing.now()
         count = traffic.users if traffic.models == "different" else 1
         for number in range(2, traffic.waves + 2):
-            if self._over:
+            if self._ended_at:
                 return
             self._waves.append(timing.now())
             self._send_wave(number, first, count, same=traffic.models == "same")

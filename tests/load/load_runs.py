@@ -79,17 +79,17 @@ def read_run(status: int, output: str, folder: Path) -> LoadRun:
     )
 
 
-def evicting(folder: Path, way: str) -> Path:
-    """Write the implementation file of the reference with another eviction."""
+def changed(folder: Path, change: str) -> Path:
+    """Write the implementation file of the reference with a change."""
     text = REFERENCE.read_text(encoding="utf-8")
-    changed, count = re.subn(
+    whole, count = re.subn(
         r'"python", "-m", "reference", "serve"',
-        lambda _: f'"{sys.executable}", "-m", "tests.load.evicting_server", "{way}", "serve"',
+        lambda _: f'"{sys.executable}", "-m", "tests.load.changed_server", "{change}", "serve"',
         text,
     )
     assert count == 1
-    file = folder / f"{way}.toml"
-    file.write_text(changed, encoding="utf-8")
+    file = folder / f"{change}.toml"
+    file.write_text(whole, encoding="utf-8")
     return file
 
 

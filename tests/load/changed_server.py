@@ -1,10 +1,12 @@
-"""The reference with another eviction: `python -m tests.load.evicting_server on-request|never serve PROJECT ...`.
+"""The reference with a change: `python -m tests.load.changed_server CHANGE serve PROJECT ...`.
 
 The change is made at import, so that the processes that the server starts, which import this module again, have it too.
 """
 
+import itertools
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from reference.__main__ import main
@@ -12,7 +14,10 @@ from reference.eviction import Eviction
 from reference.models import Models
 from reference.resident import Resident
 
-_NAME = "SERVECHECK_EVICTION"
+_NAME = "SERVECHECK_CHANGE"
+
+# Requests until a change shows.
+_MANY = 60
 
 
 def _evict_on_request() -> None:
@@ -43,11 +48,43 @@ def _never_evict() -> None:
     Eviction.run = run  # type: ignore[method-assign]
 
 
-_WAYS = {"on-request": _evict_on_request, "never": _never_evict}
+def _answer_from_another_model() -> None:
+    """Give every sixtieth request the model that the one before it asked for."""
+    get = Models.get
+    numbers = itertools.count(1)
+    last: list[str | None] = []
+
+    def get_or_confuse(self: Models, name: str | None, version: str | None) -> Resident:
+        asked = last.pop() if last and next(numbers) % _MANY == 0 else name
+        last[:] = [name]
+        return get(self, asked, version)
+
+    Models.get = get_or_confuse  # type: ignore[method-assign]
+
+
+def _die() -> None:
+    """End after sixty requests."""
+    get = Models.get
+    numbers = itertools.count(1)
+
+    def get_or_die(self: Models, name: str | None, version: str | None) -> Resident:
+        if next(numbers) > _MANY:
+            os._exit(70)
+        return get(self, name, version)
+
+    Models.get = get_or_die  # type: ignore[method-assign]
+
+
+CHANGES: Mapping[str, Callable[[], None]] = {
+    "evicts-on-request": _evict_on_request,
+    "never-evicts": _never_evict,
+    "answers-from-another-model": _answer_from_another_model,
+    "dies": _die,
+}
 
 if _NAME not in os.environ:
     os.environ[_NAME] = sys.argv.pop(1)
-_WAYS[os.environ[_NAME]]()
+CHANGES[os.environ[_NAME]]()
 
 if __name__ == "__main__":
     sys.exit(main())
