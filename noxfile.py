@@ -1,6 +1,9 @@
 """What can be run here: `nox -s conformance` judges a server, `nox -s tests` tests the project itself."""
 
+import sys
+
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv"
@@ -9,6 +12,7 @@ nox.options.error_on_external_run = True
 
 # What the suite needs, and what the reference server needs, which most runs are about.
 JUDGE = ("--group", "conformance")
+LOAD = ("--group", "load")
 REFERENCE = ("--group", "reference", "--group", "tensorflow")
 BENCHMARKS = (
     "reference_http",
@@ -62,7 +66,7 @@ def conformance_frameworks(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Test the project itself."""
-    sync(session, *JUDGE, *REFERENCE, "--group", "frameworks")
+    sync(session, *JUDGE, *LOAD, *REFERENCE, "--group", "frameworks")
     session.run("python", "-m", "pytest", *session.posargs, env={"SERVECHECK_TENSORFLOW": "1"})
 
 
@@ -78,6 +82,17 @@ def trees(session: nox.Session) -> None:
     """Make, change and inspect model trees: `nox -s trees -- generate --help`."""
     sync(session, "--only-group", "fixtures")
     session.run("python", "-m", "fixtures", *(session.posargs or ["--help"]))
+
+
+@nox.session(default=False)
+def load(session: nox.Session) -> None:
+    """Run a load profile, `-- burst [--implementation FILE | --host URL]`, or predict: `-- predict --help`."""
+    sync(session, *LOAD, *REFERENCE)
+    try:
+        session.run("python", "-m", "load", *(session.posargs or ["--help"]), interrupt_timeout=120)
+    except CommandFailed as failure:
+        # 1 FAIL, 2 INVALID, 3 error: nox by itself makes 1 of them all.
+        sys.exit(failure.return_code or 1)
 
 
 @nox.session(default=False)
@@ -99,5 +114,5 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
-    sync(session, *JUDGE, *REFERENCE, "--group", "types")
+    sync(session, *JUDGE, *LOAD, *REFERENCE, "--group", "types")
     session.run("mypy")
