@@ -186,9 +186,13 @@ class Forest:
             self._changed_at[plant] = timing.now()
             yield fault
         ended = timing.now()
-        history.note(f"{kind} of S3 ends, after {fault.hits} requests", about=published)
         # Who asks less and less often while S3 fails comes back after at most as long again.
-        self._changed_at[plant] = ended + (ended - begun)
+        again = ended - begun
+        self._changed_at[plant] = ended + again
+        history.note(
+            f"{kind} of S3 ends, after {fault.hits} requests; the deadline counts from {again:.3f} s later",
+            about=published,
+        )
 
     def changed_at(self, plant: Plant) -> float:
         """Give the moment of `timing.now` at which the models of a planting were last changed, or served first."""

@@ -115,5 +115,7 @@ class Faults:
             if not accepted:
                 raise HarnessError(f"the S3 proxy did not take up {fault}")
             held = HeldFault(connection)
-            yield held
-            held.let_go()
+            try:
+                yield held
+            finally:
+                held.let_go()
