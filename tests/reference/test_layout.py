@@ -86,6 +86,44 @@ def test_split_keeps_neighbours_apart() -> None:
     assert set(aside) == {"stray.txt", "../x", "/x"}
 
 
+def test_split_gives_files_and_reasons() -> None:
+    """Every file of a model is kept with it, and what is no model has a reason, unless it is a dotfile."""
+    models, aside = split(files("b/2/x", "b/y", "a/x", "stray.txt", ".DS_Store", ".git/x", "../x", "a/z"))
+    assert models == {"b": files("b/2/x", "b/y"), "a": files("a/x", "a/z")}
+    assert aside == {"stray.txt": "a file beside the models", "../x": "the name cannot be written to disk"}
+
+
+def test_what_lies_beside_versions_is_named_once() -> None:
+    """Folders beside versions are left aside by their name, files by theirs, and dotfiles without a word."""
+    layout = analyse(files("m/1/a", "m/notes/deep/x", "m/notes/y", "m/.git/x", "m/README"), "m/", "python")
+    assert list(layout.versions) == ["1"]
+    assert layout.aside == {"m/notes": "beside the versions", "m/README": "beside the versions"}
+
+
+def test_no_version_and_no_model_are_both_explained() -> None:
+    """Where neither a folder is a version nor the level a model, the reasons for both are kept."""
+    layout = analyse(files("1/labels.txt", "notes.txt"), "", "onnx")
+    assert layout.versions == {}
+    assert layout.broken == dict.fromkeys(["1", ""], "must contain a single *.onnx file, has none")
+
+
+def test_level_without_folders_is_explained_by_itself() -> None:
+    """A level that is no model and has no integer folder gives its own reason, and leaves its own keys aside."""
+    layout = analyse(files("m/notes.txt", "m/a//b"), "m/", "onnx")
+    assert layout.broken == {"": "must contain a single *.onnx file, has none"}
+    assert layout.aside == {
+        "m/": "must contain a single *.onnx file, has none",
+        "m/a//b": "the key cannot be written to disk",
+    }
+
+
+def test_file_that_is_a_folder_too_is_left_aside() -> None:
+    """Of a file and a folder of one name the folder is kept, however deep the other files lie below it."""
+    layout = analyse(files("1/x/y", "1/x/y/z/v/w", "1/z"), "", "python")
+    assert layout.versions["1"].files == tuple(files("1/x/y/z/v/w", "1/z"))
+    assert layout.aside == {"1/x/y": "a file and a folder at once"}
+
+
 PARTS = st.text("ab.01-/", min_size=1, max_size=8)
 
 
