@@ -39,7 +39,7 @@ class Surroundings:
         self.loads: list[str] = []
         self.reports: list[tuple[int, str | None]] = []
         self.on_load: Callable[[], object] = lambda: None
-        self.supply = Supply(lambda name, label: list(self.offered), self.load, self.report)
+        self.supply = Supply(lambda *_: list(self.offered), self.load, self.report)
 
     def load(self, name: str, path: str) -> Any:
         """Load one path."""
@@ -137,7 +137,7 @@ def test_what_cannot_be_loaded_is_not_tried_on_every_request(clock: list[float])
     slot = around.slot(2)
     assert slot.servable
     for _ in range(3):
-        with pytest.raises(LoadError, match="^ValueError: new$"):
+        with pytest.raises(LoadError, match=r"^ValueError: new$"):
             slot.get()
     assert around.loads == ["new"]
     assert not slot.servable
@@ -204,7 +204,7 @@ def test_refresh_without_newer_content_gives_its_leases_back() -> None:
 
 def test_removed_version_cannot_be_loaded() -> None:
     """A version of which nothing is offered any more errs."""
-    with pytest.raises(LoadError, match="^it was removed$"):
+    with pytest.raises(LoadError, match=r"^it was removed$"):
         Surroundings().slot(1).get()
 
 
