@@ -21,6 +21,7 @@ from load.prediction import forecast
 from load.profile import Bytes, load_profile, profile_names
 
 _LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+_QUIET = ("--headless", "--only-summary", "--loglevel", "WARNING")
 _ERROR_STATUS = 3
 
 _STATUS = "exit status of a run: 0 PASS, 1 FAIL, 2 INVALID (the run says nothing about the server), 3 error"
@@ -68,7 +69,17 @@ def _run(arguments: list[str]) -> int:
         if value := getattr(options, name):
             told += [f"--{name.replace('_', '-')}", str(value)]
     told += ["--patience", f"{options.patience:g}"]
-    command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless", "--only-summary"]
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(_LOCUSTFILE),
+        "--headless",
+        "--only-summary",
+        "--loglevel",
+        "WARNING",
+    ]
     sys.stdout.flush()
     os.execv(sys.executable, [*command, "--profile", options.profile, *told, *locust])  # noqa: S606 - Locust itself
 

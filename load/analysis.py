@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from load import episodes
+from load.layers import LayerView, Span
 from load.observations import Observations
-from load.popularity import Shares, shares
-from load.prediction import Forecast, forecast
-from load.profile import Ramp, Rate, Waves
+from load.popularity import Shares
+from load.profile import Rate
 from load.records import Kind, Rows, Verdicts, judge_rows
-from load.report import Distribution, Latency, Layer, Manner, Predicted, RampPart, ResidentMemory, StepPart, WavePart
-from load.residency import Excess, Residency, Run, Timeline, evicting_share, excess, residency, runs
+from load.report import Distribution, Latency, RampPart, ResidentMemory, WavePart
+from load.residency import Residency, Timeline, residency
 from load.staleness import Staleness, staleness
-
-# A run that came this soon after a model was loaded may not have seen it yet, in seconds.
-_JUST_LOADED = 0.1
-
-# Eviction that fills more than this share of all tenths of an interval does not come in runs, and neither do runs that
-# are less than this share of an interval apart. Runs every interval fill a tenth; half of one leaves room for a server
-# that needs two passes, or lets go of what it evicted only later.
-MOST_OF_THE_TIME = 0.5
-MOST_OFTEN = 0.4
-
-# What a step of a ramp must reach of its rate, so that the server is not behind.
-_KEEPS_UP = 0.95
 
 KINDS = {
     Kind.HIT: "hit",
@@ -36,31 +24,6 @@ KINDS = {
     Kind.UNTOLD: "untold",
     Kind.FAILED: "error",
 }
-
-
-@dataclass(frozen=True)
-class LayerView:
-    """One layer of the cache over the time of a run."""
-
-    limit: int
-    timeline: Timeline
-    evictions: Sequence[float]
-    runs: Sequence[Run]
-    excess: Excess
-    share: float
-    measured_runs: Sequence[Run]
-    forecast: Forecast | None
-
-    @property
-    def period(self) -> float | None:
-        """The mean time between two runs, in seconds; None where there were fewer than three."""
-        begun = [run.begun for run in self.runs]
-        return (begun[-1] - begun[0]) / (len(begun) - 1) if len(begun) > 2 else None
-
-    @property
-    def mean_peak(self) -> float | None:
-        """The mean of the counts just before the measured runs."""
-        return sum(run.before for run in self.measured_runs) / len(self.measured_runs) if self.measured_runs else None
 
 
 class Analysis:
@@ -148,113 +111,31 @@ class Analysis:
         return residency(self.seen.journal, self.seen.samples, self.seen.changes)
 
     @cached_property
+    def span(self) -> Span:
+        """The time of the run."""
+        seen = self.seen
+        return Span(seen.begun_at, seen.measured_from, seen.ended_at, seen.lasted_until)
+
+    @cached_property
     def memory(self) -> LayerView | None:
-        """Models in memory."""
-        if self.residency is None:
+        """Models in memory, which the journal tells to the moment."""
+        known = self.residency
+        if known is None:
             return None
-        return self._layer(self.profile.cache.cache_size, self.residency.memory, self.residency.memory_evictions)
+        return self._layer(self.profile.cache.cache_size, known.memory, known.memory_evictions, blur=0.0)
 
     @cached_property
     def disk(self) -> LayerView | None:
-        """Models on disk; a local source may be its own disk layer, so that only S3 tells."""
-        if self.residency is None or self.profile.trees.source != "s3":
+        """Models on disk, as the probe saw them; a local source may be its own disk layer, so that only S3 tells."""
+        known = self.residency
+        if known is None or self.profile.trees.source != "s3":
             return None
-        return self._layer(self.profile.cache.disk_cache_size, self.residency.disk, self.residency.disk_evictions)
+        moments = [sample["at"] for sample in self.seen.samples]
+        blur = float(np.diff(moments).max()) if len(moments) > 1 else 0.0
+        return self._layer(self.profile.cache.disk_cache_size, known.disk, known.disk_evictions, blur=blur)
 
-    def _layer(self, limit: int, timeline: Timeline, evictions: Sequence[float]) -> LayerView:
-        since, until = self.seen.measured_from, self.seen.lasted_until
-        found = runs(evictions, timeline, self.interval)
-        restored = [run.ended for run in found if self._restores(run, timeline, limit)]
-        measured = [
-            run
-            for run in found
-            if run.begun - 0.9 * self.interval >= since and run.begun <= self.seen.ended_at + self.interval
-        ]
-        if isinstance(self.profile.traffic, Waves):
-            measured = [run for run in found if run.begun >= since and run.before > limit]
-        else:
-            # The last run may come when there is no traffic any more.
-            measured = [run for run in measured if run.begun <= self.seen.ended_at]
-        return LayerView(
-            limit,
-            timeline,
-            evictions,
-            found,
-            excess(timeline, limit, since, until, restored),
-            evicting_share(evictions, self.interval, since, self.seen.ended_at),
-            measured,
-            self.forecast(limit),
-        )
-
-    @staticmethod
-    def _restores(run: Run, timeline: Timeline, limit: int) -> bool:
-        before = timeline.between(run.begun - _JUST_LOADED, run.begun)
-        return run.evicted >= min(before.counts) - limit
-
-    def forecast(self, limit: int) -> Forecast | None:
-        """Predict the peak of a layer; None where the formula has nothing to say, as under publications."""
-        traffic, trees = self.profile.traffic, self.profile.trees
-        if self.profile.publications is not None or isinstance(traffic, Ramp):
-            return None
-        if isinstance(traffic, Waves):
-            fresh = traffic.users if traffic.models == "different" else 1
-            return Forecast(limit, fresh, fresh, limit + fresh, limit + fresh, limit)
-        popularity = shares(trees.models, traffic.exponent)
-        explicit = traffic.explicit_versions / trees.versions
-        latest = popularity * (1 - traffic.explicit_versions + explicit)
-        entries = np.concatenate([latest, *([popularity * explicit] * (trees.versions - 1))])
-        return forecast(entries, traffic.rate * self.interval, limit)
-
-    def layer(self, view: LayerView | None) -> Layer | None:
-        """Write a layer down."""
-        if view is None:
-            return None
-        predicted = None
-        if view.forecast is not None:
-            deviation = None if view.mean_peak is None else view.mean_peak / view.forecast.peak - 1
-            fills = view.forecast.fills if view.forecast.fills < 1e15 else None
-            predicted = Predicted(
-                peak=view.forecast.peak,
-                rare_peak=view.forecast.rare_peak,
-                fills_after_requests=fills,
-                deviation=deviation,
-            )
-        return Layer(
-            limit=view.limit,
-            highest=view.excess.highest,
-            over_peak=view.excess.peak,
-            over_area=view.excess.area,
-            over_seconds=view.excess.seconds,
-            longest_over=view.excess.longest,
-            runs=len([run for run in view.runs if run.begun >= self.seen.measured_from]),
-            evicting_share=view.share,
-            period=view.period,
-            manner=self.manner(view),
-            judgement=self.judgement(view),
-            peaks=[run.before for run in view.measured_runs],
-            mean_peak=view.mean_peak,
-            predicted=predicted,
-        )
-
-    def manner(self, view: LayerView) -> Manner:
-        """Say in a word how the server evicts."""
-        if not view.evictions:
-            return "never" if view.excess.longest > self.interval else "nothing to evict"
-        often = view.period is not None and view.period < MOST_OFTEN * self.interval
-        return "all the time" if often or view.share > MOST_OF_THE_TIME else "in runs"
-
-    def judgement(self, view: LayerView) -> str:
-        """Say in a sentence how the server evicts."""
-        manner = self.manner(view)
-        if manner == "never":
-            return f"never evicts, {view.excess.peak} models over the limit"
-        if manner == "nothing to evict":
-            return "had nothing to evict"
-        if manner == "all the time":
-            share = f"in {view.share:.0%} of all tenths of an interval"
-            return f"evicts all the time, {share}, not every {self.interval:g} s: on the path of requests?"
-        every = f", {view.period:.1f} s apart" if view.period is not None else ""
-        return f"evicts in runs{every}; over the limit for at most {view.excess.longest:.1f} s at a time"
+    def _layer(self, limit: int, timeline: Timeline, evictions: Sequence[float], *, blur: float) -> LayerView:
+        return LayerView(limit, timeline, evictions, blur, self.interval, self.span, self.profile)
 
     def resident_memory(self) -> ResidentMemory | None:
         """Resident memory, at the beginning and at its highest, and what the predicted peak of models amounts to."""
@@ -274,70 +155,15 @@ class Analysis:
         """How long each publication was not seen."""
         return staleness(self.seen.publications, self.rows, self.seen.ledger, self.names)
 
+    @cached_property
     def waves(self) -> list[WavePart]:
-        """Tell what became of each wave."""
-        found: list[WavePart] = []
-        starts = self.seen.waves
-        if not starts:
-            return found
-        for at, until in zip(starts, [*starts[1:], self.seen.lasted_until], strict=True):
-            own = self.rows[(self.rows["due"] >= at) & (self.rows["due"] < until)]
-            view, known = self.memory, self.residency
-            peak, loads, after, in_runs = 0, 0, None, None
-            if view is not None and known is not None:
-                part = view.timeline.between(at, until)
-                peak = max(part.counts)
-                loads = sum(at <= moment < until for moment, _ in known.loads)
-                highest_at = part.moments[part.counts.index(peak)]
-                calm = [
-                    moment
-                    for moment, count in zip(part.moments, part.counts, strict=True)
-                    if moment >= highest_at and count <= view.limit
-                ]
-                if calm:
-                    after = calm[0] - at
-                    in_runs = sum(at <= run.begun <= calm[0] for run in view.runs)
-            seconds = own["ended"] - own["due"]
-            found.append(
-                WavePart(
-                    at=at - self.seen.begun_at,
-                    requests=len(own),
-                    peak=peak,
-                    restored_after=after,
-                    restored_in_runs=in_runs,
-                    loads=loads,
-                    p50=float(np.median(seconds)) if len(own) else 0.0,
-                    highest=float(seconds.max()) if len(own) else 0.0,
-                )
-            )
-        return found
+        """What became of each wave."""
+        return episodes.waves(self.seen.waves, self.rows, self.span, self.memory, self.residency)
 
+    @cached_property
     def ramp(self) -> RampPart | None:
-        """Sum up the steps of a ramp, and find its knee."""
-        traffic = self.profile.traffic
-        if not isinstance(traffic, Ramp):
-            return None
-        steps: list[StepPart] = []
-        begun, since = self.seen.begun_at, self.seen.measured_from
-        for number in range(int(traffic.duration // traffic.step)):
-            low, high = since + number * traffic.step, since + (number + 1) * traffic.step
-            if high > self.seen.ended_at + 0.5:
-                break
-            due = self.rows[(self.rows["due"] >= low) & (self.rows["due"] < high)]
-            answered = ((self.rows["ended"] >= low) & (self.rows["ended"] < high)).sum() / traffic.step
-            if len(due):
-                p50, p99 = (float(value) for value in np.quantile(due["ended"] - due["due"], [0.5, 0.99]))
-                late = float((due["begun"] - due["due"] > self.profile.validity.late).mean())
-                rate = traffic.rate_at(low + traffic.step / 2 - begun)
-                steps.append(StepPart(rate=rate, answered=float(answered), p50=p50, p99=p99, late_share=late))
-        good = [step for step in steps if self._is_before_knee(step, steps[0], traffic)]
-        bad = [step for step in steps if step not in good]
-        before = [step for step in good if not bad or step.rate < bad[0].rate]
-        return RampPart(steps=steps, knee=before[-1].rate if before else None, reached=bool(bad))
-
-    @staticmethod
-    def _is_before_knee(step: StepPart, first: StepPart, traffic: Ramp) -> bool:
-        return step.p99 <= traffic.knee * first.p99 and step.answered >= _KEEPS_UP * step.rate
+        """The steps of a ramp, and its knee."""
+        return episodes.ramp(self.profile, self.rows, self.span)
 
 
 def distribution(seconds: Sequence[float]) -> Distribution | None:

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from load.analysis import KINDS, Analysis, LayerView
+from load.analysis import KINDS, Analysis
+from load.layers import LayerView
 from load.profile import Ramp
 from load.records import Kind
 from load.residency import Timeline
@@ -103,8 +104,7 @@ def _layer(analysis: Analysis, axes: Axes, view: LayerView, what: str, limit_nam
     axes.set_xlim(0, until - since)
     axes.set_xlabel("seconds")
     axes.set_ylabel(what)
-    is_fine = analysis.manner(view) in {"in runs", "nothing to evict"}
-    axes.set_title(analysis.judgement(view), color="black" if is_fine else _LIMIT)
+    axes.set_title(view.judgement, color="black" if view.is_in_order else _LIMIT)
     _legend_below(axes)
 
 
@@ -115,7 +115,7 @@ def _mark_evictions(axes: Axes, analysis: Analysis, view: LayerView) -> None:
     tick = (analysis.seen.lasted_until - since) / _MOST_TICKS
     xs = sorted({round((moment - since) / tick) * tick for moment in view.evictions})
     axes.vlines(xs, 0, 0.035, colors=_LIMIT, linewidth=1.2, transform=axes.get_xaxis_transform(), label="evictions")
-    if analysis.manner(view) == "in runs" and len(view.runs) <= _MOST_LINES:
+    if view.manner == "in runs" and len(view.runs) <= _MOST_LINES:
         for place, run in enumerate(view.runs):
             label = "eviction run" if place == 0 else None
             axes.axvline(run.begun - since, color=_RUN, linewidth=0.8, linestyle=":", label=label)
@@ -235,7 +235,7 @@ def _staleness(analysis: Analysis, axes: Axes) -> None:
 
 
 def _ramp(analysis: Analysis, axes: Axes) -> None:
-    ramp = analysis.ramp()
+    ramp = analysis.ramp
     if ramp is None or not ramp.steps:
         return
     rates = [step.rate for step in ramp.steps]

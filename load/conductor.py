@@ -77,20 +77,20 @@ class Conductor:
         self._offsets: dict[str, Offset] = {}
         self._usage: dict[str, list[Usage]] = {}
         self._counted: dict[str, int] = {}
+        self._without_clock: set[str] = set()
         self._waves: list[float] = []
         self._begun_at = self._measured_from = self._ended_at = 0.0
         self._over = False
         self._finished = False
+        self._last_words = ""
         self._interrupted = True
         self._state = State()
         self._opening, self._stage = self._set_stage()
         environment.host = self._opening.url
-        processes = options.expect_workers if isinstance(runner, MasterRunner) else 1
         briefing = Briefing(
             profile=self.profile,
             predict=self._implementation.process.predict,
             patience=timing.ANSWER_ALLOWANCE * options.patience,
-            processes=processes,
         )
         # Locust hands the options of the master to its workers, on whichever machine.
         options.briefing = briefing.model_dump_json()
@@ -125,6 +125,8 @@ class Conductor:
         offset = SAME_CLOCK if report["machine"] == machine() else self._offsets.get(sender, Offset())
         known = offset.high < float("inf") and offset.low > float("-inf")
         middle, uncertainty = (offset.middle, offset.uncertainty) if known else (0.0, 0.0)
+        if not known and report["rows"]:
+            self._without_clock.add(sender)
         self._state.requests += self._ledger.put(report, middle, uncertainty)
         usage = self._usage.setdefault(sender, [])
         usage.extend(Usage(at + middle, seconds) for at, seconds in report["usage"])
@@ -149,7 +151,7 @@ class Conductor:
         self._runner.send_message("drain")
         patience = timing.ANSWER_ALLOWANCE * self._plan.patience + 5
         timing.poll(lambda: True if senders <= self._counted.keys() else None, until=timing.now() + patience)
-        self._state.missing = len(senders - self._counted.keys())
+        self._state.missing = len((senders - self._counted.keys()) | self._without_clock)
         if not self._interrupted and self._stage.status is None:
             timing.wait_until(timing.now() + _REST * self._opening.evict_interval)
 
@@ -176,8 +178,15 @@ class Conductor:
         report = report_on(observations)
         files = write_report(report, observations, self._report_folder)
         self._environment.process_exit_code = EXIT_STATUS[report.outcome]
-        print(report.summary(), file=sys.stderr)
-        print(f"report: {', '.join(str(file) for file in files)}", file=sys.stderr, flush=True)
+        self._last_words = f"{report.summary()}\nreport: {files[0]}"
+        if self._environment.web_ui is not None:
+            self.say()
+
+    def say(self) -> None:
+        """Say how the run ended; at the terminal that comes after what Locust has to say."""
+        if self._last_words:
+            print(f"\n{self._last_words}", file=sys.stderr, flush=True)
+        self._last_words = ""
 
     # --- what happens meanwhile ---
 
@@ -188,7 +197,7 @@ class Conductor:
                     self._runner.send_message("ask-time", {"asked": timing.now()})
                     gevent.sleep(0.05)
             self._begun_at = timing.now()
-            self._runner.send_message("begin")
+            self._send_begin()
             traffic = self.profile.traffic
             if isinstance(traffic, Waves):
                 self._conduct_waves(traffic)
@@ -197,6 +206,14 @@ class Conductor:
             self._interrupted = bool(self._ended_at)
         finally:
             self._over = True
+
+    def _send_begin(self) -> None:
+        if not isinstance(self._runner, MasterRunner):
+            self._runner.send_message("begin", {"index": 0, "processes": 1})
+            return
+        workers = [client.id for client in self._runner.clients.all]
+        for index, worker in enumerate(workers):
+            self._runner.send_message("begin", {"index": index, "processes": len(workers)}, worker)
 
     def _conduct_stream(self, traffic: Rate | Ramp) -> None:
         self._measured_from = self._begun_at + traffic.warm_up

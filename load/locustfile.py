@@ -47,7 +47,7 @@ class Sender:
         self.counted = 0
         _on(events.test_start, self.start)
         _on(events.request, self.count)
-        runner.register_message("begin", lambda **_: self.playing.begin())
+        runner.register_message("begin", lambda msg, **_: self.playing.begin(**msg.data))
         runner.register_message("wave", lambda msg, **_: self.playing.wave(Wave(**msg.data)))
         runner.register_message("drain", self.drain, concurrent=isinstance(runner, WorkerRunner))
 
@@ -61,7 +61,7 @@ class Sender:
         """Get ready; the options of the conductor have come with the order to start."""
         options = self.environment.parsed_options
         assert options is not None
-        self.traffic = Traffic(Briefing.model_validate_json(options.briefing), self.runner.worker_index)
+        self.traffic = Traffic(Briefing.model_validate_json(options.briefing))
 
     def count(self, **_: Any) -> None:
         """Count what Locust counts, whose own sums reach the conductor late, or not at all."""
@@ -182,6 +182,7 @@ def _init(environment: Environment, runner: Runner, **_: Any) -> None:
     _on(events.spawning_complete, lambda **_: conductor.begin())
     _on(events.test_stopping, lambda **_: conductor.drain())
     _on(events.test_stop, lambda **_: conductor.finish())
+    _on(events.quit, lambda **_: conductor.say())
     if isinstance(runner, LocalRunner):
         _SENDERS[environment] = Alone(environment, runner)
 

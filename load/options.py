@@ -17,6 +17,6 @@ def add_options(group: _Group) -> None:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key: --set traffic.rate=50")
     add("--implementation", default=REFERENCE, help="the server to start (default: %(default)s)")
     add("--prepared", default="", help="with --host: the folder that `python -m load prepare` wrote")
-    add("--s3", default="moto", help="'moto', started here, or the URL of an S3 endpoint")
+    add("--s3", default="moto", metavar="ENDPOINT", help="as for the suite: 'moto', started here, or a URL")
     add("--patience", type=float, default=1.0, help="scales what is allowed for a slow machine")
     add("--report-dir", default="", help="where the report goes (default: report/load/PROFILE)")

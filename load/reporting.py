@@ -6,26 +6,29 @@ import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
-from load.analysis import Analysis, LayerView, distribution
+from load.analysis import Analysis, distribution
+from load.charts import charts_of
 from load.html import to_html
+from load.layers import LayerView
 from load.observations import Observations
 from load.profile import Rate, Waves
 from load.report import (
     Accusation,
     Check,
     Outcome,
-    RampPart,
     Report,
     RunPart,
     Sample,
     StalenessPart,
     Totals,
-    WavePart,
     to_json,
 )
 
 # Findings that the report shows; it gives the number of all.
 _SHOWN = 20
+
+# Samples that the report has at most; of more, every second one, or third.
+_MOST_SAMPLES = 3000
 
 # A clock that is looked at once in a while shows a little less than was asked for.
 _SLACK = 0.5
@@ -34,9 +37,8 @@ _SLACK = 0.5
 def report_on(seen: Observations) -> Report:
     """Judge a run and write down what was seen."""
     analysis = Analysis(seen)
-    waves, ramp = analysis.waves(), analysis.ramp()
     totals = Totals(judged=len(analysis.rows), locust=seen.locust_requests, server=analysis.served)
-    checks = [*_validity(analysis, totals), *_limits(analysis, waves, ramp)]
+    checks = [*_validity(analysis, totals), *_limits(analysis)]
     measured = max(0.0, seen.ended_at - seen.measured_from)
     verdicts = analysis.verdicts
     return Report(
@@ -66,25 +68,27 @@ def report_on(seen: Observations) -> Report:
             for finding in [*verdicts.wrong, *verdicts.failed][:_SHOWN]
         ],
         latencies=analysis.latencies(),
-        memory=analysis.layer(analysis.memory),
-        disk=analysis.layer(analysis.disk),
+        memory=analysis.memory.to_report() if analysis.memory is not None else None,
+        disk=analysis.disk.to_report() if analysis.disk is not None else None,
         resident_memory=analysis.resident_memory(),
         staleness=_staleness(analysis),
-        waves=waves,
-        ramp=ramp,
+        waves=analysis.waves,
+        ramp=analysis.ramp,
         metrics=seen.ending.metrics,
         server_log=seen.ending.log if seen.ending.died or seen.ending.problem else [],
         samples=[
             Sample(at=sample["at"] - seen.begun_at, memory=sample["memory"], disk=sample["disk"], rss=sample["rss"])
-            for sample in seen.samples
+            for sample in seen.samples[:: 1 + len(seen.samples) // _MOST_SAMPLES]
         ],
     )
 
 
 def write_report(report: Report, seen: Observations, folder: Path) -> list[Path]:
-    """Write report.json and report.html into a folder; gives the files."""
+    """Write report.html, report.json and the charts into a folder; gives the files, the page first."""
     folder.mkdir(parents=True, exist_ok=True)
-    contents = {"report.json": to_json(report), "report.html": to_html(report, Analysis(seen))}
+    charts = charts_of(Analysis(seen))
+    contents = {"report.html": to_html(report, charts, seen.opening.staleness_formula), "report.json": to_json(report)}
+    contents |= {f"{caption.lower().replace(' ', '-')}.svg": f"{svg}\n" for caption, svg in charts}
     for name, content in contents.items():
         part = folder / f"{name}.part"
         part.write_text(content, encoding="utf-8")
@@ -143,8 +147,8 @@ def _answered(analysis: Analysis) -> list[int]:
     return [int(place) for place in analysis.rows["answer"] if place >= 0]
 
 
-def _limits(analysis: Analysis, waves: list[WavePart], ramp: RampPart | None) -> Iterator[Check]:
-    seen, limits = analysis.seen, analysis.profile.limits
+def _limits(analysis: Analysis) -> Iterator[Check]:
+    seen, limits, waves, ramp = analysis.seen, analysis.profile.limits, analysis.waves, analysis.ramp
 
     def check(name: str, passed: bool, expected: str, observed: str) -> Check:
         return Check(about="limit", name=name, passed=bool(passed), expected=expected, observed=observed)
@@ -185,10 +189,8 @@ def _cache_limits(analysis: Analysis, name: str, view: LayerView) -> Iterator[Ch
             observed=observed,
         )
     if limits.evicts_in_runs:
-        manner = analysis.manner(view)
-        expected = f"in runs every {analysis.interval:g} s"
-        passed = manner in {"in runs", "nothing to evict"}
-        yield Check(about="limit", name=f"eviction, {name}", passed=passed, expected=expected, observed=manner)
+        expected, passed = f"in runs every {analysis.interval:g} s", view.is_in_order
+        yield Check(about="limit", name=f"eviction, {name}", passed=passed, expected=expected, observed=view.manner)
     if limits.prediction is not None and view.forecast is not None:
         mean = view.mean_peak
         off = None if mean is None else abs(mean / view.forecast.peak - 1)

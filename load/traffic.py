@@ -38,7 +38,6 @@ class Briefing(BaseModel):
     profile: Profile
     predict: str
     patience: float
-    processes: int
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,13 @@ class Wave:
 
 
 class Traffic:
-    """The traffic of one process; `index` tells it apart from the others of the run."""
+    """The traffic of one process."""
 
-    def __init__(self, briefing: Briefing, index: int) -> None:
+    def __init__(self, briefing: Briefing) -> None:
         self.briefing = briefing
         self.sheet = Sheet()
-        self._index = index
+        self._index = 0
+        self._processes = 1
         self._users = 0
         self._busy = 0
         self._begun = Event()
@@ -79,8 +79,10 @@ class Traffic:
 
     # --- what the conductor says ---
 
-    def begin(self) -> None:
-        """Let the traffic begin."""
+    def begin(self, index: int, processes: int) -> None:
+        """Let the traffic begin; this process is one of so many, counted from 0."""
+        self._index = index
+        self._processes = processes
         self._begun_at = timing.now()
         self._begun.set()
 
@@ -148,7 +150,7 @@ class Traffic:
 
     def _waves(self, number: int, traffic: Waves) -> Iterator[Order]:
         """Give the part of this user in each wave."""
-        place = number * self.briefing.processes + self._index
+        place = number * self._processes + self._index
         models = self.briefing.profile.trees.models
         seen = 0
         while True:

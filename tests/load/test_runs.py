@@ -162,7 +162,7 @@ def is_ready(port: int) -> bool | None:
         ("steady", ["--implementation", "nowhere.toml"], "implementation file nowhere.toml: No such file"),
         ("steady", ["--host", "http://127.0.0.1:9"], "--host needs --prepared FOLDER"),
         ("steady", ["--host", "http://127.0.0.1:9", "--prepared", "nowhere"], "--prepared nowhere: prepared.json"),
-        ("steady", ["--s3", "minio", "--set", "trees.source=s3"], "--s3: 'minio' is neither"),
+        ("steady", ["--s3", "ftp", "--set", "trees.source=s3"], "--s3: 'ftp' is neither"),
     ],
 )
 def test_bad_input_is_named(profile: str, options: list[str], words: str, tmp_path: Path) -> None:
