@@ -53,6 +53,50 @@ def test_broken_update_leaves_the_last_good_one(stand: Stand) -> None:
     stand.expect_served("updated")
 
 
+# What load_model of the witness says where it finds a file raise.txt, and requests of which each might load once more.
+REASON = "the model says that it cannot be loaded"
+MANY = 40
+
+
+def _to_be_watched(grow: Grow) -> Planting:
+    return Planting({"watched": grow()})
+
+
+@clause("reload.broken-keeps-last-good")
+@planting(_to_be_watched, predictors=("python",))
+def test_failed_load_is_visible_and_not_repeated_by_each_request(stand: Stand) -> None:
+    """Why an update cannot be loaded is in GET / or in the log, and requests do not try it again and again."""
+    stand.expect_served("watched")
+    stand.put("watched", BROKEN["python"])
+    stand.settle()
+    stand.ask("watched")
+    told = "\n".join([stand.deployment.summary().text, *stand.deployment.last_log_lines(None)])
+    stand.expect(
+        REASON in told,
+        expected=f"the reason, {REASON!r}, in GET / or in what the server prints",
+        observed=f"it is in neither; GET / gives {stand.deployment.summary().text[:300]}",
+    )
+    before = _failed_loads(stand)
+    for _ in range(MANY):
+        stand.ask("watched")
+    # Scans and eviction runs may try again meanwhile.
+    loads = _failed_loads(stand) - before
+    stand.expect(
+        loads <= MANY / 2,
+        expected=f"what cannot be loaded tried again when it changes or now and then, not by each of {MANY} requests",
+        observed=f"{loads} calls of load_model for it in the course of them",
+    )
+
+
+def _failed_loads(stand: Stand) -> int:
+    tokens = set(stand.models["watched"].tokens.values())
+    return sum(
+        "raise.txt" in entry.get("files", ()) and bool(tokens & set(entry["files"].values()))
+        for entry in stand.deployment.journals()
+        if entry["event"] == "loaded"
+    )
+
+
 def _to_be_unfinished(grow: Grow) -> Planting:
     return Planting({"versioned": versions({"1": grow(), "2": grow()})})
 

@@ -1,0 +1,100 @@
+"""Servers that make too much, or too little, of a model that cannot be loaded."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from reference import models, resident, worker
+from reference.inventory import Inventory
+from reference.models import Models
+from reference.resident import Candidate, Resident, Slot
+from tests.faults.configurations import PYTHON_LOCAL
+from tests.faults.registry import fault
+
+
+@fault(
+    "failed-load-repeated-by-each-request",
+    seen="the original: failing loads were downloaded again on every request",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.broken-keeps-last-good"],
+)
+def _failed_load_repeated_by_each_request() -> None:
+    """Content that cannot be loaded is tried again by every request."""
+    Slot._waiting = lambda self, stamp: False
+    get = Models.get
+
+    def try_again(self: Models, name: str | None, version: str | None) -> Resident:
+        model = self._models.get(self._single or name)
+        for slot in model.descending if model is not None else ():
+            if slot.failure is not None:
+                slot.refresh()
+        return get(self, name, version)
+
+    Models.get = try_again
+
+
+@fault(
+    "failed-load-is-silent",
+    seen="https://github.com/SeldonIO/MLServer/issues/957: the index says READY for a model that cannot be used",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.broken-keeps-last-good"],
+)
+def _failed_load_is_silent() -> None:
+    """Neither GET / nor the log says that a model could not be loaded."""
+    models.log = _Silent()
+    Inventory.failing = lambda self: {}
+
+
+class _Silent:
+    """A log that keeps failures to itself."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+@fault(
+    "failed-load-poisons-model",
+    seen="https://github.com/SeldonIO/MLServer/issues/869: a model that failed to load keeps others from being served",
+    on=[PYTHON_LOCAL],
+    breaks=["layouts.bad-version-isolated"],
+    also=["reload.half-uploaded", "reload.broken-keeps-last-good"],
+)
+def _failed_load_poisons_model() -> None:
+    """Once a version could not be loaded, no version of its model is served."""
+    attempt, get = Slot._try, Slot.get
+    poisoned: set[str] = set()
+
+    def noting(self: Slot, candidate: Candidate, newest: bool) -> Resident | None:
+        loaded = attempt(self, candidate, newest)
+        if loaded is None:
+            poisoned.add(self.name)
+        return loaded
+
+    def unless_poisoned(self: Slot) -> Resident:
+        if self.name in poisoned:
+            raise resident.LoadError("a version of the model cannot be loaded")
+        return get(self)
+
+    Slot._try = noting
+    Slot.get = unless_poisoned
+
+
+@fault(
+    "failed-load-ends-process",
+    seen="https://github.com/triton-inference-server/server/issues/356: an incomplete model makes the server shut down",
+    on=[PYTHON_LOCAL],
+    breaks=["layouts.bad-model-isolated"],
+    also=["layouts.bad-version-isolated", "reload.half-uploaded", "reload.broken-keeps-last-good"],
+)
+def _failed_load_ends_process() -> None:
+    """A model that cannot be loaded ends the server."""
+    load = worker._Worker._load_model
+
+    def load_or_die(self: Any, name: str, path: str) -> Any:
+        try:
+            return load(self, name, path)
+        except Exception:  # noqa: BLE001 - whatever it is
+            os._exit(70)
+
+    worker._Worker._load_model = load_or_die
