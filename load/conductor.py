@@ -7,10 +7,7 @@ cooperative threads.
 from __future__ import annotations
 
 import contextlib
-import json
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +17,6 @@ from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner
 
 from conformance import timing
-from conformance.judge import Change
-from conformance.processes import LeashedProcess, start_announced
 from load.clocks import SAME_CLOCK, Offset, machine
 from load.ground import Plan, read_implementation
 from load.observations import Observations, Usage
@@ -29,15 +24,12 @@ from load.options import REFERENCE
 from load.profile import Ramp, Rate, Waves, load_profile
 from load.progress import Progress, State
 from load.records import Ledger
-from load.stage import Ending, Opening, change_from_json
+from load.stage import Ending
+from load.staging import Staging
 from load.traffic import Briefing
 
 # What runs where Locust is told no profile.
 _PROFILE = "steady"
-
-# Seconds: publishing thousands of models takes its time; a stage that has to end may take as long as its server.
-_SET_PATIENCE = 900.0
-_STRIKE_PATIENCE = 60.0
 
 # Eviction intervals that a wave waits for an eviction run, if none comes; and the time after a run of traffic in which
 # the last eviction run is awaited.
@@ -72,7 +64,6 @@ class Conductor:
         )
         self._implementation = read_implementation(self._plan)
         self._report_folder = Path(options.report_dir or f"report/load/{Path(name).stem}")
-        self._folder = Path(tempfile.mkdtemp(prefix="servecheck-load-"))
         self._ledger = Ledger()
         self._offsets: dict[str, Offset] = {}
         self._usage: dict[str, list[Usage]] = {}
@@ -85,8 +76,11 @@ class Conductor:
         self._last_words = ""
         self._interrupted = True
         self._state = State()
-        self._opening, self._stage = self._set_stage()
-        environment.host = self._opening.url
+        self._missing = 0
+        print(self.profile.about, f"setting the stage: {self.profile.trees.models} models", sep="\n", file=sys.stderr)
+        self._staging = Staging(self._plan)
+        self._interval = self._staging.opening.evict_interval
+        environment.host = self._staging.opening.url
         briefing = Briefing(
             profile=self.profile,
             predict=self._implementation.process.predict,
@@ -94,15 +88,6 @@ class Conductor:
         )
         # Locust hands the options of the master to its workers, on whichever machine.
         options.briefing = briefing.model_dump_json()
-
-    def _set_stage(self) -> tuple[Opening, LeashedProcess]:
-        plan = self._folder / "plan.json"
-        plan.write_text(self._plan.model_dump_json(), encoding="utf-8")
-        print(
-            f"{self.profile.about}\nsetting the stage: {self.profile.trees.models} models", file=sys.stderr, flush=True
-        )
-        stage, announced = start_announced("load.stage", str(plan), folder=self._folder, patience=_SET_PATIENCE)
-        return Opening.model_validate_json(announced), stage
 
     # --- what Locust asks ---
 
@@ -127,7 +112,7 @@ class Conductor:
         middle, uncertainty = (offset.middle, offset.uncertainty) if known else (0.0, 0.0)
         if not known and report["rows"]:
             self._without_clock.add(sender)
-        self._state.requests += self._ledger.put(report, middle, uncertainty)
+        self._ledger.put(report, middle, uncertainty)
         usage = self._usage.setdefault(sender, [])
         usage.extend(Usage(at + middle, seconds) for at, seconds in report["usage"])
         if "counted" in report:
@@ -146,14 +131,14 @@ class Conductor:
         if self._ended_at or not self._begun_at:
             return
         self._ended_at = timing.now()
-        (self._folder / "publish").unlink(missing_ok=True)
+        self._staging.publish(on=False)
         senders = self._senders()
         self._runner.send_message("drain")
         patience = timing.ANSWER_ALLOWANCE * self._plan.patience + 5
         timing.poll(lambda: True if senders <= self._counted.keys() else None, until=timing.now() + patience)
-        self._state.missing = len((senders - self._counted.keys()) | self._without_clock)
-        if not self._interrupted and self._stage.status is None:
-            timing.wait_until(timing.now() + _REST * self._opening.evict_interval)
+        self._missing = len((senders - self._counted.keys()) | self._without_clock)
+        if not self._interrupted and not self._staging.has_ended:
+            timing.wait_until(timing.now() + _REST * self._interval)
 
     def finish(self) -> None:
         """End the server, judge, write the report, and set the exit status."""
@@ -161,20 +146,17 @@ class Conductor:
         if self._finished:
             return
         self._finished = True
-        self._strike()
         self._environment.process_exit_code = _ERROR_STATUS
-        try:
-            if not self._begun_at:
-                return
-            self._report()
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.closing(self._staging):
+            ending = self._staging.strike()
+            if self._begun_at:
+                self._report(ending)
 
-    def _report(self) -> None:
+    def _report(self, ending: Ending) -> None:
         # Drawing libraries take a second to import, which no process has to spare that sends requests.
         from load.reporting import report_on, write_report  # noqa: PLC0415
 
-        observations = self._observations()
+        observations = self._observations(ending)
         report = report_on(observations)
         files = write_report(report, observations, self._report_folder)
         self._environment.process_exit_code = EXIT_STATUS[report.outcome]
@@ -187,6 +169,11 @@ class Conductor:
         if self._last_words:
             print(f"\n{self._last_words}", file=sys.stderr, flush=True)
         self._last_words = ""
+
+    def leave(self) -> None:
+        """Leave nothing behind, also where no test was ever started."""
+        self.say()
+        self._staging.close()
 
     # --- what happens meanwhile ---
 
@@ -218,7 +205,7 @@ class Conductor:
     def _conduct_stream(self, traffic: Rate | Ramp) -> None:
         self._measured_from = self._begun_at + traffic.warm_up
         self._wait(lambda: False, self._measured_from)
-        (self._folder / "publish").touch()
+        self._staging.publish(on=True)
         self._wait(lambda: False, self._measured_from + traffic.duration)
 
     def _conduct_waves(self, traffic: Waves) -> None:
@@ -242,30 +229,25 @@ class Conductor:
     def _await_run(self) -> None:
         """Wait until an eviction run has brought memory back to its limit; not for ever, as none need come."""
         before = self._state.dropped
-        until = timing.now() + _RUN_PATIENCE * self._opening.evict_interval
+        until = timing.now() + _RUN_PATIENCE * self._interval
         limit = self.profile.cache.cache_size
-        self._wait(lambda: self._state.dropped > before and (self._state.memory or 0) <= limit, until)
+        self._wait(lambda: self._state.dropped > before and self._state.memory <= limit, until)
 
     def _wait(self, condition: Callable[[], bool], until: float) -> None:
         """Wait for a condition up to a moment; ends at once when the stage has, or the run is over."""
 
         def met() -> bool | None:
             self._look()
-            ended = self._stage.status is not None or bool(self._ended_at)
+            ended = self._staging.has_ended or bool(self._ended_at)
             return True if ended or condition() else None
 
         timing.poll(met, until=until)
 
     def _look(self) -> None:
-        """Read the last sample of the probe."""
-        file = self._folder / "samples.jsonl"
-        with contextlib.suppress(OSError), file.open("rb") as samples:
-            samples.seek(max(0, file.stat().st_size - 65536))
-            whole = samples.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
-            with contextlib.suppress(ValueError):
-                last = json.loads(whole)
-                self._state.memory, self._state.disk = last["memory"], last["disk"]
-                self._state.dropped = last["dropped"]
+        """Take in the last sample of the probe."""
+        sample = self._staging.last_sample()
+        if sample is not None:
+            self._state = State(sample["memory"], sample["disk"], sample["dropped"])
 
     def _show(self) -> None:
         with Progress(self.profile, self._begun_at, self._longest()) as progress:
@@ -278,7 +260,7 @@ class Conductor:
     def _longest(self) -> float:
         traffic = self.profile.traffic
         if isinstance(traffic, Waves):
-            return (traffic.waves + 1) * self._opening.evict_interval
+            return (traffic.waves + 1) * self._interval
         return traffic.warm_up + traffic.duration
 
     def _senders(self) -> set[str]:
@@ -288,33 +270,13 @@ class Conductor:
 
     # --- at the end ---
 
-    def _strike(self) -> None:
-        self._stage.terminate(_STRIKE_PATIENCE)
-        self._stage_log = self._stage.last_log_lines(None)
-        self._stage.kill()
-
-    def _lines(self, name: str) -> list[dict[str, Any]]:
-        file = self._folder / name
-        if not file.exists():
-            return []
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-    def _observations(self) -> Observations:
-        ending_file = self._folder / "ending.json"
-        if ending_file.exists():
-            ending = Ending.model_validate_json(ending_file.read_text(encoding="utf-8"))
-        else:
-            ending = Ending(problem="the stage ended without a word", log=self._stage_log[-15:])
-        changes = [(change_from_json(line), line["publication"]) for line in self._lines("changes.jsonl")]
-        published: dict[int, list[Change]] = {}
-        for change, number in changes:
-            if number is not None:
-                published.setdefault(number, []).append(change)
+    def _observations(self, ending: Ending) -> Observations:
+        changes, publications = self._staging.changes()
         return Observations(
             profile=self.profile,
             implementation=self._implementation.implementation.model_dump(),
             host=self._plan.host,
-            opening=self._opening,
+            opening=self._staging.opening,
             ending=ending,
             begun_at=self._begun_at,
             measured_from=self._measured_from or self._ended_at,
@@ -322,12 +284,12 @@ class Conductor:
             interrupted=self._interrupted,
             waves=self._waves,
             ledger=self._ledger,
-            changes=[change for change, _ in changes],
-            publications=[tuple(part) for _, part in sorted(published.items())],
-            journal=self._lines("journal.jsonl"),
-            samples=self._lines("samples.jsonl"),
+            changes=changes,
+            publications=publications,
+            journal=self._staging.lines("journal"),
+            samples=self._staging.lines("samples"),
             usage=self._usage,
             locust_requests=sum(self._counted.values()),
             senders=len(self._senders()),
-            senders_missing=self._state.missing,
+            senders_missing=self._missing,
         )

@@ -172,6 +172,9 @@ def _init(environment: Environment, runner: Runner, **_: Any) -> None:
     except SuiteError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(_ERROR_STATUS)
+    except KeyboardInterrupt:
+        print("interrupted before anything was sent", file=sys.stderr)
+        sys.exit(_ERROR_STATUS)
     _CONDUCTORS[environment] = conductor
     runner.register_message("report", lambda msg, **_: conductor.receive(msg.node_id, msg.data))
     runner.register_message("time", lambda msg, **_: conductor.heard(msg.node_id, msg.data))
@@ -182,7 +185,7 @@ def _init(environment: Environment, runner: Runner, **_: Any) -> None:
     _on(events.spawning_complete, lambda **_: conductor.begin())
     _on(events.test_stopping, lambda **_: conductor.drain())
     _on(events.test_stop, lambda **_: conductor.finish())
-    _on(events.quit, lambda **_: conductor.say())
+    _on(events.quit, lambda **_: conductor.leave())
     if isinstance(runner, LocalRunner):
         _SENDERS[environment] = Alone(environment, runner)
 

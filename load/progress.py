@@ -18,15 +18,13 @@ _ON_TERMINAL = 0.5
 _IN_LOG = 10.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class State:
-    """What is known of a run while it lasts: counts; None where nothing is known."""
+    """What the probe saw last: models in memory and on disk, and all that was ever let go of."""
 
-    requests: int = 0
-    memory: int | None = None
-    disk: int | None = None
+    memory: int = 0
+    disk: int = 0
     dropped: int = 0
-    missing: int = 0
 
 
 class Progress:
@@ -69,8 +67,6 @@ class Progress:
             print(f"{now - self._begun:6.0f} s of {self._seconds:.0f} s: {text}", file=sys.stderr, flush=True)
 
     def _cache(self, state: State) -> str:
-        if state.memory is None or state.disk is None:
-            return ""
         cache = self._profile.cache
         over = max(0, state.memory - cache.cache_size)
         over_disk = max(0, state.disk - cache.disk_cache_size)

@@ -32,6 +32,9 @@ from load.ground import Ground, Plan, open_ground
 from load.journals import Disk, JournalReader
 from load.publications import Publisher
 
+# The file that lets publications go on for as long as it is there.
+PUBLISH = "publish"
+
 # Processes come and go seldom, and looking for them takes long.
 _PROCESSES_EVERY = 2.0
 
@@ -164,7 +167,7 @@ class Publications(threading.Thread):
         self.over = threading.Event()
         self._profile = plan.profile
         self._ground = ground
-        self._signal = folder / "publish"
+        self._signal = folder / PUBLISH
         self._changes = changes
 
     def run(self) -> None:
