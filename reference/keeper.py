@@ -124,9 +124,9 @@ class Keeper:
             self._sessions[process].generation = generation
             self._changed.notify_all()
 
-    def open(self, name: str, label: str, process: str) -> list[Candidate]:
+    def open(self, name: str, label: str, stamp: int, process: str) -> list[Candidate]:
         """See Inventory.open."""
-        return self._inventory.open(name, label, process)
+        return self._inventory.open(name, label, stamp, process)
 
     def close(self, revisions: Sequence[int], process: str) -> None:
         """End one lease of this process on each of these revisions."""

@@ -15,6 +15,9 @@ from reference.resident import Candidate, Resident, Slot, Supply
 _NEXT_CATALOG = 10.0
 """Seconds to wait for a catalog that the keeper is known to have; it comes as soon as the keeper publishes."""
 
+_ATTEMPTS = 3
+"""To load a version while no other catalog comes in."""
+
 
 class Models:
     """All models of one process.
@@ -44,10 +47,14 @@ class Models:
         UnavailableError.
         """
         try:
-            slot = self._models[self._single or name].slots[version]
+            model = self._models[self._single or name]
+            slot = model.slots[version]
         except (KeyError, TypeError):
             return self._load(name, version)
-        return self._load(name, version) if slot.resident is None else slot.get()
+        if slot.resident is None:
+            return self._load(name, version)
+        resident = slot.get()
+        return resident if self._is_current(model) else self._load(name, version)
 
     def slots(self) -> list[Slot]:
         """Return the slots of all models."""
@@ -101,10 +108,8 @@ class Models:
         slots: list[Slot] = []
         for label, stamp in versions.items():
             slot = kept.get(label) or Slot(name, label, stamp, self.supply)
-            if slot.stamp != stamp:
-                slot.stamp = stamp
-                if slot.resident is not None or slot.failure is not None:
-                    stale.append(slot)
+            if slot.stamp != stamp and (slot.resident is not None or slot.failure is not None):
+                stale.append(slot)
             slots.append(slot)
         model = Model.of(name, slots)
         serving = known.latest if known else None
@@ -112,6 +117,9 @@ class Models:
             stale.append(model.latest)
             model.point_latest(serving)
         self._models[name] = model
+        # Not before, so that no newer content is loaded while the versions are arranged as they were.
+        for slot in slots:
+            slot.stamp = versions[slot.label]
         return model, stale
 
     def _find(self, name: str | None, version: object) -> tuple[Model, Slot]:
@@ -127,20 +135,31 @@ class Models:
     def _load(self, name: str | None, version: object) -> Resident:
         """Find a version and load it if need be.
 
-        When the source has moved on since the catalog that is followed here, all is looked up again in the next one:
-        neither this version nor the next highest of this catalog need ever have been the latest as they are now.
+        When the source has moved on since the catalog that is followed here, or another one was taken in meanwhile, all
+        is looked up again: neither this version nor the next highest of this catalog need ever have been the latest as
+        they are now.
         """
+        attempts = 0
         while True:
             generation = self._generation
             model, slot = self._find(name, version)
             try:
                 if slot.resident is None and version in (None, LATEST):
-                    return self._highest_that_loads(model)
-                return slot.get()
+                    resident = self._highest_that_loads(model)
+                else:
+                    resident = slot.get()
+                attempts += 1
+                # What changes faster than it loads would never be answered.
+                if self._is_current(model) or attempts == _ATTEMPTS:
+                    return resident
             except MovedError:
                 with self._news:
                     if not self._news.wait_for(partial(self._is_news, generation), _NEXT_CATALOG):
                         raise
+
+    def _is_current(self, model: Model) -> bool:
+        """Whether the versions of a model are still arranged like this."""
+        return self._models.get(model.name) is model
 
     def _is_news(self, generation: int) -> bool:
         return self._generation != generation
@@ -158,8 +177,8 @@ class Models:
             return resident
         raise first or LoadError("it has no version that can be loaded")
 
-    def _candidates(self, name: str, label: str) -> list[Candidate]:
-        found: list[Candidate] = self._link.call("open", name, label, self._link.process)
+    def _candidates(self, name: str, label: str, stamp: int) -> list[Candidate]:
+        found: list[Candidate] = self._link.call("open", name, label, stamp, self._link.process)
         return found
 
     def _report(self, slot: Slot, candidate: Candidate, started: float, failure: str | None) -> None:

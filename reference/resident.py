@@ -54,12 +54,13 @@ class Supply:
 
     def __init__(
         self,
-        candidates: Callable[[str, str], list[Candidate]],
+        candidates: Callable[[str, str, int], list[Candidate]],
         load: Callable[[str, str], Any],
         report: Callable[["Slot", Candidate, float, str | None], None],
     ) -> None:
         self.candidates = candidates
-        """Lease the revisions of (model, version) that may be loaded, newest first."""
+        """Lease the revisions of (model, version, stamp) that may be loaded, newest first; raises MovedError when there
+        is other content by now than that of the stamp."""
         self.load = load
         """Load (model, path); raises whatever the framework or the predictor raises."""
         self.report = report
@@ -154,7 +155,7 @@ class Slot:
 
     def _load(self) -> Resident | None:
         """Make the first candidate that loads resident, unless it is already; return what is resident then."""
-        candidates = self._supply.candidates(self.name, self.label)
+        candidates = self._supply.candidates(self.name, self.label, self.stamp)
         newest = candidates[0].stamp if candidates else None
         try:
             while candidates:

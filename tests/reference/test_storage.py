@@ -18,6 +18,7 @@ from reference.errors import (
 from reference.inventory import Inventory
 from reference.layout import analyse
 from reference.local import LocalSource
+from reference.resident import Candidate
 from reference.run_folder import claim
 from reference.s3 import parse_url
 from reference.sources import File
@@ -56,9 +57,14 @@ def settle(inventory: Inventory, source: FakeSource) -> bool:
     return done
 
 
+def opened(inventory: Inventory, label: str) -> list[Candidate]:
+    """Open a version as it was published last."""
+    return inventory.open("m", label, inventory.catalog.models["m"][label], "test")
+
+
 def read(inventory: Inventory, label: str) -> list[str]:
     """Return the first file of every candidate of a version."""
-    return [next(Path(found.path).iterdir()).read_text() for found in inventory.open("m", label, "test")]
+    return [next(Path(found.path).iterdir()).read_text() for found in opened(inventory, label)]
 
 
 @pytest.fixture
@@ -149,20 +155,32 @@ def test_newest_is_offered_before_the_last_good(store: Store) -> None:
     source.files["a"] = "2"
     settle(inventory, source)
     assert read(inventory, "") == ["2", "1"]
-    newest = inventory.open("m", "", "test")[0]
+    newest = opened(inventory, "")[0]
     inventory.report("m", "", newest.revision, None)
     assert read(inventory, "") == ["2"]
+
+
+def test_content_that_was_not_published_is_not_opened(store: Store) -> None:
+    """Who has seen an older catalog than the last gets nothing of a version that was overwritten since."""
+    inventory, source = Inventory(store, "python", lazy=False), FakeSource(a="1")
+    settle(inventory, source)
+    stamp = inventory.catalog.models["m"][""]
+    source.files["a"] = "2"
+    settle(inventory, source)
+    with pytest.raises(MovedError):
+        inventory.open("m", "", stamp, "test")
+    assert read(inventory, "") == ["2", "1"]
 
 
 def test_a_proven_revision_outlives_unproven_ones(store: Store) -> None:
     """Behind the newest content the one stays that is known to load, not the one before."""
     inventory, source = Inventory(store, "python", lazy=False), FakeSource(a="good")
     settle(inventory, source)
-    inventory.report("m", "", inventory.open("m", "", "test")[0].revision, None)
+    inventory.report("m", "", opened(inventory, "")[0].revision, None)
     for text in ("bad", "worse"):
         source.files["a"] = text
         settle(inventory, source)
-        inventory.report("m", "", inventory.open("m", "", "test")[0].revision, "broken")
+        inventory.report("m", "", opened(inventory, "")[0].revision, "broken")
     assert read(inventory, "") == ["worse", "good"]
     assert inventory.failing() == {"m": {"latest": "broken"}}
 
@@ -236,7 +254,7 @@ def test_lazy_downloads_when_opened(store: Store) -> None:
     assert inventory.on_disk() == []
     source.files["a"] = "2"
     with pytest.raises(MovedError):  # another version may be the latest by now
-        inventory.open("m", "", "test")
+        opened(inventory, "")
     assert read(inventory, "") == ["2"]
 
 
@@ -250,7 +268,7 @@ def test_lazy_open_without_source(store: Store) -> None:
 
     source.on_fetch = fail
     with pytest.raises(UnavailableError):
-        inventory.open("m", "", "test")
+        opened(inventory, "")
     source.on_fetch = lambda _: None
     assert read(inventory, "") == ["1"]
 

@@ -206,8 +206,8 @@ def _downloaded_by_each_request() -> None:
     """Each load downloads its model once more while another one does."""
     download = Inventory._download
 
-    def twice(self: Inventory, held: inventory.Held, label: str, holder: str) -> list[Candidate]:
-        found = download(self, held, label, holder)
+    def twice(self: Inventory, held: inventory.Held, label: str, stamp: int, holder: str) -> list[Candidate]:
+        found = download(self, held, label, stamp, holder)
         waiting = self.__dict__.setdefault("_concurrent", set())
         if (held.name, label) not in waiting:
             waiting.add((held.name, label))
@@ -227,12 +227,12 @@ def _downloaded_at_every_load() -> None:
     """A model that is loaded again is downloaded again, though its files are on disk."""
     lease = Inventory.open
 
-    def anew(self: Inventory, name: str, label: str, holder: str) -> list[Candidate]:
+    def anew(self: Inventory, name: str, label: str, stamp: int, holder: str) -> list[Candidate]:
         held = self._models.get(name)
         entry = held.entries.get(label) if held is not None else None
         if self._lazy and held is not None and entry is not None and entry.revisions:
             self._store.discard(self._store.add(held.source, entry.version))
-        return lease(self, name, label, holder)
+        return lease(self, name, label, stamp, holder)
 
     Inventory.open = anew
 
@@ -270,10 +270,10 @@ def _evicted_for_good() -> None:
         gone.update(tuple(victim) for victim in victims)
         drop(self, victims)
 
-    def unless_gone(self: Inventory, held: inventory.Held, label: str, holder: str) -> list[Candidate]:
+    def unless_gone(self: Inventory, held: inventory.Held, label: str, stamp: int, holder: str) -> list[Candidate]:
         if (held.name, label) in gone:
             raise inventory.UnavailableError("the files of the model are missing")
-        return download(self, held, label, holder)
+        return download(self, held, label, stamp, holder)
 
     Inventory.drop = remember
     Inventory._download = unless_gone
