@@ -203,9 +203,13 @@ class Deployment:
             raise ServerDiedError(f"the server {describe_exit(status)} after SIGTERM")
 
     def close(self) -> None:
-        """End the server at once, with everything that it started; harmless when it never ran."""
+        """End the server at once, with everything that it started; harmless when it never ran.
+
+        The history stays in the folder, for a run that keeps it.
+        """
         if self._process is not None:
             self._process.kill()
+            (self.folder / "history.txt").write_text("\n".join(self.history.everything()) + "\n", encoding="utf-8")
         self._http.clear()
 
     def last_log_lines(self, count: int | None = 15) -> list[str]:

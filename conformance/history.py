@@ -48,6 +48,12 @@ class History:
             events = list(self._events)
         return self.lines([event for event in events if event.about is None or event.about in models], most)
 
+    def everything(self) -> list[str]:
+        """Write all events."""
+        with self._lock:
+            events = list(self._events)
+        return self.lines(events, len(events))
+
     def lines(self, events: Sequence[Event], most: int) -> list[str]:
         """Write events, also such as others saw, with seconds since the first one of this history.
 

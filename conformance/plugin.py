@@ -84,7 +84,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=OPTION_DEFAULTS["--matrix"],
         help="full: TensorFlow in every naming and source too, each with a server of ten seconds",
     )
-    group.addoption("--keep", action="store_true", help="keep the folder with trees, projects, logs and journals")
+    group.addoption(
+        "--keep", action="store_true", help="keep the folder with trees, projects, logs, histories and journals"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
