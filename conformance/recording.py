@@ -64,6 +64,13 @@ class Recording:
         level = read_level(self._stand.models.get(name, Tree()), self._stand.predictor)
         return list(level.versions.values()) or ([UNVERSIONED] if level.is_model else [])
 
+    def lately_served(self, name: str) -> set[str]:
+        """Give the versions of a model, "" for one without versions, in any state that a server may be in by now."""
+        changes = [change for change in self._changes if change.model == name]
+        now, deadline = timing.now(), self._stand.deployment.clock.deadline
+        over = sum(deadline(change.ended) < now for change in changes)
+        return {version for change in changes[max(over - 1, 0) :] for version in change.versions}
+
     def servable(self, name: str) -> Mapping[str, Tokens]:
         """Give the versions of a model that can be served now, each with its tokens."""
         tree = self._stand.models.get(name, Tree())

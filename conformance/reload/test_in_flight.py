@@ -93,7 +93,7 @@ def _torn(grow: Grow) -> Planting:
 @planting(_torn, predictors=("python",), sources=("s3",))
 def test_files_that_change_between_two_downloads_are_not_mixed(stand: Stand) -> None:
     """A model that is overwritten between the downloads of two of its files is served from files that lay together."""
-    stand.expect_served("torn")
+    before = stand.expect_served("torn").tokens
     recording = Recording(stand)
     update, overwrite = stand.grow(), stand.grow()
     until = timing.now() + stand.deployment.pace.serve
@@ -107,6 +107,14 @@ def test_files_that_change_between_two_downloads_are_not_mixed(stand: Stand) -> 
         recording.put("torn", overwrite, event="reload.updated-in-place")
         looking.result()
         recording.record(asking.result())
+
+        def has_changed() -> bool | None:
+            request = recording.ask("torn")
+            recording.record(request)
+            return True if request.tokens != before else None
+
+        # What was downloaded is seen before the server looks once more.
+        timing.poll(has_changed, until=until)
     recording.await_served("torn")
     _expect_never_mixed(stand, recording)
 

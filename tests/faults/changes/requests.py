@@ -67,7 +67,7 @@ def _downloads_are_mixed() -> None:
 
 @fault(
     "one-process-follows",
-    seen="the original: the process that downloads tells no other",
+    seen="plausible: the process that downloads tells no other",
     on=[PYTHON_LOCAL, ONNX_LOCAL],
     breaks=["reload.processes"],
 )
@@ -101,7 +101,7 @@ def _one_process_follows() -> None:
 
 @fault(
     "reload-has-to-be-asked-for",
-    seen="triton-inference-server/server: the model control mode that polls is not the default",
+    seen="triton-inference-server/server: models are not polled unless the model control mode says so",
     on=[PYTHON_LOCAL],
     breaks=["reload.automatic"],
     needs=["real time"],

@@ -25,9 +25,10 @@ def _remembered(models: Models) -> dict[tuple[str, str], Any]:
 
 @fault(
     "number-stands-for-content",
-    seen="tensorflow/serving 1017: a version that is published again under its number is taken for the one before",
+    seen="plausible: what is known of a version is kept under its number, and never forgotten",
     on=[PYTHON_LOCAL],
     breaks=["reload.removed-then-restored"],
+    also=["clients.python.released"],
     needs=["programs"],
 )
 def _number_stands_for_content() -> None:
