@@ -19,7 +19,7 @@ from reference.predictor import PREDICT_ARGUMENTS
 from reference.resident import Resident, Slot
 from reference.sources import File, Source
 from reference.store import Revision, Store
-from tests.faults.configurations import ONNX_LOCAL, ONNX_S3, PYTHON_AND_ONNX_LOCAL, PYTHON_LOCAL, PYTHON_S3
+from tests.faults.configurations import ONNX_LOCAL, PYTHON_AND_ONNX_LOCAL, PYTHON_LOCAL
 from tests.faults.registry import fault
 
 _LEFT_OUT: Any = object()
@@ -57,7 +57,7 @@ def _latest_is_no_version() -> None:
 @fault(
     "none-is-an-error",
     seen="the original: a version None was a 500",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["clients.none-is-latest"],
 )
 def _none_is_an_error() -> None:
@@ -158,7 +158,7 @@ def _name_needed_for_sole_model() -> None:
 @fault(
     "argument-called-name",
     seen="plausible: an argument of a public method is renamed",
-    on=[ONNX_S3],
+    on=[ONNX_LOCAL],
     breaks=["clients.signature"],
     also=["clients.none-is-latest"],
 )
@@ -254,7 +254,7 @@ def _unknown_without_list() -> None:
 @fault(
     "receipt-beside-model",
     seen="plausible: the server keeps its own notes in the folder of the model",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["clients.python.load-model-path"],
 )
 def _receipt_beside_model() -> None:
@@ -288,7 +288,7 @@ def _empty_files_left_out() -> None:
 @fault(
     "object-is-copied",
     seen="plausible: each request gets an object of its own, so that none spoils that of another",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["clients.python.exact-object"],
 )
 def _object_is_copied() -> None:
@@ -324,7 +324,7 @@ def _falsy_object_refused() -> None:
 @fault(
     "falsy-object-reloaded",
     seen="plausible: 'if not model' where 'if key not in loaded' was meant",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["clients.python.load-once"],
 )
 def _falsy_object_reloaded() -> None:
@@ -377,7 +377,7 @@ def _onnx_outputs_rounded() -> None:
 @fault(
     "onnx-answer-remembered",
     seen="plausible: answers are cached by model, without the input",
-    on=[ONNX_S3],
+    on=[ONNX_LOCAL],
     breaks=["clients.onnx.predict"],
 )
 def _onnx_answer_remembered() -> None:
@@ -414,7 +414,7 @@ def _signatures_without_shape() -> None:
 @fault(
     "constructor-by-position",
     seen="plausible: the arguments are passed in the order of the examples",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["clients.arguments-by-name"],
 )
 def _constructor_by_position() -> None:

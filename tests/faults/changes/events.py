@@ -18,7 +18,7 @@ from reference.layout import UNVERSIONED, Layout
 from reference.models import Models
 from reference.resident import Resident, Slot
 from reference.sources import File, Source
-from tests.faults.configurations import ONNX_LOCAL, ONNX_S3, PYTHON_LOCAL, PYTHON_S3
+from tests.faults.configurations import ONNX_LOCAL, PYTHON_LOCAL
 from tests.faults.registry import fault
 
 
@@ -43,7 +43,7 @@ def _new_model_unseen() -> None:
 @fault(
     "latest-stays-once-served",
     seen="https://github.com/triton-inference-server/server/issues/1724: no new version once a model was used",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["reload.version-added"],
 )
 def _latest_stays_once_served() -> None:
@@ -70,7 +70,7 @@ def _latest_stays_once_served() -> None:
 @fault(
     "removed-version-stays",
     seen="triton-inference-server/server, polling S3: versions that were deleted stay (shared list of what hurt users)",
-    on=[ONNX_S3],
+    on=[ONNX_LOCAL],
     breaks=["reload.version-removed"],
     also=["reload.versioned-to-unversioned"],
 )
@@ -120,7 +120,7 @@ def _removed_for_good() -> None:
 @fault(
     "dies-when-emptied",
     seen="the original: an emptied models dir ended the process",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["reload.removed-then-restored"],
 )
 def _dies_when_emptied() -> None:
@@ -158,7 +158,7 @@ def _versioned_for_good() -> None:
 @fault(
     "all-reloaded-on-any-change",
     seen="https://github.com/triton-inference-server/server/issues/2147: models that did not change are loaded again",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["reload.untouched-not-reloaded"],
 )
 def _all_reloaded_on_any_change() -> None:

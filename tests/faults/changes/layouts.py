@@ -13,7 +13,6 @@ from reference.layout import Layout
 from reference.sources import File, Source
 from tests.faults.configurations import (
     ONNX_LOCAL,
-    ONNX_S3,
     PYTHON_AND_ONNX_LOCAL,
     PYTHON_LOCAL,
     PYTHON_S3,
@@ -206,7 +205,7 @@ def _folders_left_out() -> None:
 @fault(
     "dotfiles-left-out",
     seen="plausible: a glob of * leaves out dotfiles",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["layouts.python-any"],
     also=["clients.python.load-model-path"],
 )
@@ -224,7 +223,7 @@ def _dotfiles_left_out() -> None:
 @fault(
     "onnx-of-one-name",
     seen="Triton's default file name, model.onnx: docs/user_guide/model_repository.md",
-    on=[ONNX_S3],
+    on=[ONNX_LOCAL],
     breaks=["layouts.onnx"],
 )
 def _onnx_of_one_name() -> None:

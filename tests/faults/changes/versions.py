@@ -10,7 +10,7 @@ from reference.catalog import Model
 from reference.layout import UNVERSIONED, Layout
 from reference.resident import Slot
 from reference.sources import File
-from tests.faults.configurations import ONNX_LOCAL, ONNX_S3, PYTHON_LOCAL, PYTHON_S3
+from tests.faults.configurations import ONNX_LOCAL, PYTHON_LOCAL, PYTHON_S3
 from tests.faults.registry import fault
 
 
@@ -48,7 +48,7 @@ def _latest_by_string() -> None:
 @fault(
     "stray-entry-unserves-versions",
     seen="the original: a stray file beside the versions un-served the whole model",
-    on=[ONNX_S3],
+    on=[ONNX_LOCAL],
     breaks=["layouts.mixed-level"],
     also=["layouts.not-an-integer"],
 )
@@ -130,7 +130,7 @@ def _latest_by_upload_time() -> None:
 @fault(
     "versions-of-64-bit",
     seen="https://github.com/tensorflow/serving/pull/217: a version is parsed as a signed integer of 64 bit",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["layouts.any-integer"],
 )
 def _versions_of_64_bit() -> None:
@@ -198,7 +198,7 @@ def _versions_by_int() -> None:
 @fault(
     "leading-zeros-count",
     seen="plausible: versions are found by the name of their folder",
-    on=[PYTHON_S3],
+    on=[PYTHON_LOCAL],
     breaks=["layouts.leading-zeros"],
 )
 def _leading_zeros_count() -> None:
