@@ -82,10 +82,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--matrix",
         choices=["usual", "full"],
         default=OPTION_DEFAULTS["--matrix"],
-        help="full: TensorFlow in every naming and source too, each with a server of ten seconds",
+        help="full: every combination of predictor, naming, source, cache and processes, instead of a list of them",
     )
     group.addoption(
-        "--keep", action="store_true", help="keep the folder with trees, projects, logs, histories and journals"
+        "--keep", action="store_true", help="keep trees, projects, logs, histories and journals"
     )
 
 
