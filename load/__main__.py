@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,8 +81,18 @@ def _run(arguments: list[str]) -> int:
         "--loglevel",
         "WARNING",
     ]
+    if "--processes" in locust and "--master-port" not in locust:
+        locust += _own_port()
     sys.stdout.flush()
     os.execv(sys.executable, [*command, "--profile", options.profile, *told, *locust])  # noqa: S606 - Locust itself
+
+
+def _own_port() -> list[str]:
+    """Let the processes of a run meet at a port of their own: at Locust's usual one another run may be listening."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    return ["--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port]
 
 
 def _predict(arguments: list[str]) -> int:
