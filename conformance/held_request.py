@@ -17,7 +17,8 @@ from conformance.stand import Stand
 def held_request(stand: Stand, name: str) -> Iterator[Future[Answer]]:
     """Give a request that holds a model; it ends with the block, and its answer can be had afterwards.
 
-    Only of the python predictor, as that of the others is one call; raises `HarnessError` when the request ends first.
+    Only of the python and the onnx predictor, as that of TensorFlow is one call; raises `HarnessError` when the request
+    ends first.
     """
     signal = f"go-on-{secrets.token_hex(4)}"
     with ThreadPoolExecutor(1) as pool:

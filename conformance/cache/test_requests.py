@@ -1,13 +1,13 @@
 """What the cache means for requests: none evicts, none is broken by an eviction, and none loads what another loads."""
 
-import secrets
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from conformance import timing
 from conformance.cache.cached import CachedModels, is_download
 from conformance.cache.test_limits import expect_within
 from conformance.deployment import Answer
+from conformance.held_request import held_request
 from conformance.marks import SMALL_CACHE, Configuration, Grow, Planting, clause, planting
 from conformance.problems import HarnessError
 from conformance.stand import Stand
@@ -131,38 +131,24 @@ def _in_use(grow: Grow) -> Planting:
 def test_request_outlives_the_eviction_of_its_model(stand: Stand) -> None:
     """A request that holds a model goes on with it, and with its files, when it is evicted from memory and disk."""
     held, *others = stand.models
-    signal = f"go-{secrets.token_hex(4)}"
     cached = CachedModels(stand)
-    with ThreadPoolExecutor(1) as pool:
-        cached.access(held)
-        request = pool.submit(stand.ask, held, more={"hold": signal})
-        try:
-            _await_held(stand, signal, request)
-            cached.access_all(others)
-            stand.await_eviction()
-        finally:
-            (stand.deployment.journal_folder / signal).touch()
-        answer = request.result()
+    cached.access(held)
+    with held_request(stand, held) as request:
+        cached.access_all(others)
+        stand.await_eviction()
+    answer = request.result()
+    stand.expect(
+        answer.tokens == frozenset(stand.models[held].tokens.values()),
+        expected="the answer of the model that the request held",
+        observed=stand.describe(answer),
+    )
+    body = answer.body or {}
+    if stand.predictor == "python":
         stand.expect(
-            answer.tokens == frozenset(stand.models[held].tokens.values()),
-            expected="the answer of the model that the request held",
-            observed=stand.describe(answer),
+            body["files_at_end"] == body["files"],
+            expected="the files of the model under its path until the request ends",
+            observed=f"{body['files_at_end']} under {body['path']}",
         )
-        body = answer.body or {}
-        if stand.predictor == "python":
-            stand.expect(
-                body["files_at_end"] == body["files"],
-                expected="the files of the model under its path until the request ends",
-                observed=f"{body['files_at_end']} under {body['path']}",
-            )
-
-
-def _await_held(stand: Stand, signal: str, request: Future[Answer]) -> None:
-    def is_held() -> bool:
-        return any(line.get("until") == signal for line in stand.deployment.journals())
-
-    until = timing.now() + stand.deployment.pace.answer
-    timing.poll(lambda: is_held() or request.done() or None, until=until)
 
 
 def _never_asked(grow: Grow) -> Planting:
