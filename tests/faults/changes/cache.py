@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reference import eviction, inventory, models, resident, store
+from reference.catalog import Catalog, Model
 from reference.eviction import Eviction, Limits
 from reference.inventory import Inventory
 from reference.layout import Version
@@ -175,6 +176,31 @@ def _everything_downloaded() -> None:
         prepare(self, place, kind, lazy=False)
 
     Inventory.__init__ = eager
+
+
+@fault(
+    "loaded-ahead",
+    seen="plausible: memory is filled up to the limit before anybody asks",
+    on=[CACHED_PYTHON_LOCAL],
+    breaks=["cache.lazy"],
+)
+def _loaded_ahead() -> None:
+    """As long as memory has room, models are loaded when they are found."""
+    prepare, apply = Eviction.__init__, Models.apply
+    limits: list[Limits] = []
+
+    def remember(self: Eviction, link: Any, known: Models, given: Limits | None) -> None:
+        prepare(self, link, known, given)
+        limits.extend([given] if given else [])
+
+    def fill(self: Models, catalog: Catalog) -> list[tuple[Model, list[Slot]]]:
+        stale = apply(self, catalog)
+        absent = [model for model in self._models.values() if model.latest.resident is None]
+        room = limits[0].memory - sum(slot.resident is not None for slot in self.slots()) if limits else 0
+        return stale + [(model, [model.latest]) for model in absent[: max(0, room)]]
+
+    Eviction.__init__ = remember
+    Models.apply = fill
 
 
 @fault(
