@@ -204,9 +204,9 @@ class Conductor:
 
     def _conduct_stream(self, traffic: Rate | Ramp) -> None:
         self._measured_from = self._begun_at + traffic.warm_up
-        self._wait(lambda: False, self._measured_from)
+        self._wait(_never, self._measured_from)
         self._staging.publish(on=True)
-        self._wait(lambda: False, self._measured_from + traffic.duration)
+        self._wait(_never, self._measured_from + traffic.duration)
 
     def _conduct_waves(self, traffic: Waves) -> None:
         """Fill memory and disk with one model too many, so that an eviction run is seen; a wave follows each run."""
@@ -228,16 +228,21 @@ class Conductor:
 
     def _await_run(self) -> None:
         """Wait until an eviction run has brought memory back to its limit; not for ever, as none need come."""
+        self._look()
         before = self._state.dropped
         until = timing.now() + _RUN_PATIENCE * self._interval
         limit = self.profile.cache.cache_size
-        self._wait(lambda: self._state.dropped > before and self._state.memory <= limit, until)
+
+        def has_come() -> bool:
+            self._look()
+            return self._state.dropped > before and self._state.memory <= limit
+
+        self._wait(has_come, until)
 
     def _wait(self, condition: Callable[[], bool], until: float) -> None:
         """Wait for a condition up to a moment; ends at once when the stage has, or the run is over."""
 
         def met() -> bool | None:
-            self._look()
             ended = self._staging.has_ended or bool(self._ended_at)
             return True if ended or condition() else None
 
@@ -293,3 +298,7 @@ class Conductor:
             senders=len(self._senders()),
             senders_missing=self._missing,
         )
+
+
+def _never() -> bool:
+    return False

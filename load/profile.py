@@ -187,6 +187,8 @@ class Profile(_Table):
         if self.publications is not None and self.publications.models > self.trees.models:
             raise ValueError("publications.models: there are only so many models as trees.models says")
         if isinstance(self.traffic, Waves):
+            if self.publications is not None:
+                raise ValueError("publications: there are none between waves; take traffic.arrival rate or ramp")
             fresh = self.traffic.users if self.traffic.models == "different" else 1
             if self.trees.models < self.cache.disk_cache_size + 1 + fresh:
                 raise ValueError(

@@ -126,7 +126,9 @@ def _validity(analysis: Analysis, totals: Totals) -> Iterator[Check]:
         share = analysis.late_share
         late = f"less than {asked.late_share:.1%} later than {asked.late:g} s"
         observed = "no request" if share is None else f"{share:.2%} of {count}"
-        yield check("late starts", share is not None and share < asked.late_share, late, observed)
+        on_time = share is not None and share < asked.late_share
+        hint = "" if on_time else "; more traffic.users, or a lower traffic.rate, may help"
+        yield check("late starts", on_time, late, f"{observed}{hint}")
     busy = analysis.generator_cpu
     limit = f"at most {asked.generator_cpu:.0%} of a processor in each process"
     yield check("load generator", busy <= asked.generator_cpu, limit, f"{busy:.0%}")

@@ -19,8 +19,8 @@ from load.stage import PUBLISH, Ending, Opening, change_from_json
 _SET_PATIENCE = 900.0
 _STRIKE_PATIENCE = 60.0
 
-# More than a sample takes, with all paths that are gone.
-_TAIL = 1 << 20
+# More than a sample takes, with all paths that are gone at once.
+_TAIL = 1 << 16
 
 _LOG_LINES = 15
 

@@ -97,6 +97,12 @@ def test_wave_needs_models_that_are_cold() -> None:
         load_profile("burst", ["trees.models=100"])
 
 
+def test_waves_go_without_publications() -> None:
+    """Publications between waves would never come, so that they are refused."""
+    with pytest.raises(InvalidInputError, match="publications: there are none between waves"):
+        load_profile("burst", ["publications.rate=1", "publications.models=1"])
+
+
 @pytest.mark.parametrize("name", ["nothing", "nothing.toml"])
 def test_unknown_profile_is_named(name: str) -> None:
     """A profile that does not exist is named, with those that do where a name was given."""
