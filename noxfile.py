@@ -78,6 +78,14 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """Let the tests of the layout and of the cache find small changes; what survives is explained beside them."""
+    sync(session, *JUDGE, *REFERENCE, "--group", "mutation")
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "results")
+
+
+@nox.session(default=False)
 def trees(session: nox.Session) -> None:
     """Make, change and inspect model trees: `nox -s trees -- generate --help`."""
     sync(session, "--only-group", "fixtures")
