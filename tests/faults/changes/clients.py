@@ -115,7 +115,6 @@ def _names_collide() -> None:
         "config.model-path",
         "layouts.prefix-neighbours",
         "layouts.source-local",
-        "reload.version-added",
     ],
 )
 def _onnx_needs_a_name() -> None:
