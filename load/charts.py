@@ -34,7 +34,8 @@ _STYLE: dict[str, Any] = {
 }
 _WIDTH, _HEIGHT = 9.0, 3.2
 
-_COUNT, _OVER, _LIMIT, _PREDICTED, _RUN, _PUBLISHED = "#1f5f8b", "#f0a05a", "#b22222", "#2e7d32", "#888888", "#6a3d9a"
+_COUNT, _OVER, _LIMIT, _PREDICTED = "#1f5f8b", "#f0a05a", "#b22222", "#2e7d32"
+_RUN, _EVICTED, _PUBLISHED = "#888888", "#111111", "#6a3d9a"
 _KIND_COLOURS = {Kind.HIT: "#1f5f8b", Kind.DISK: "#e08214", Kind.COLD: "#b22222", Kind.UNTOLD: "#555555"}
 
 # Steps that are drawn one by one; of more, the highest and the lowest of each stretch are.
@@ -114,7 +115,9 @@ def _mark_evictions(axes: Axes, analysis: Analysis, view: LayerView) -> None:
     # Evictions that cannot be told apart on the page are one tick.
     tick = (analysis.seen.lasted_until - since) / _MOST_TICKS
     xs = sorted({round((moment - since) / tick) * tick for moment in view.evictions})
-    axes.vlines(xs, 0, 0.035, colors=_LIMIT, linewidth=1.2, transform=axes.get_xaxis_transform(), label="evictions")
+    if xs:
+        place = axes.get_xaxis_transform()
+        axes.plot(xs, [0.02] * len(xs), "|", color=_EVICTED, markersize=7, transform=place, label="evictions")
     if view.manner == "in runs" and len(view.runs) <= _MOST_LINES:
         for place, run in enumerate(view.runs):
             label = "eviction run" if place == 0 else None
