@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from conformance import timing
 from conformance.catalogue import PredictorType, Source
@@ -24,6 +25,8 @@ from conformance.s3.ledger import Request, requests_about
 from fixtures.models import onnx_model, python_model, saved_model
 from fixtures.targets import TargetError
 from fixtures.trees import Tree
+
+T = TypeVar("T")
 
 
 class _MakeModel(Protocol):
@@ -113,6 +116,16 @@ class Forest:
         self._owners: dict[str, str] = {}
         self._deployment: Deployment | None = None
         self._changed_at: dict[Plant, float] = {}
+        self._found: dict[str, Any] = {}
+        self._finding = threading.Lock()
+
+    def once(self, what: str, find: Callable[[], T]) -> T:
+        """Give what was found under this name; the first of the tests on this forest that wants it finds it for all."""
+        with self._finding:
+            if what not in self._found:
+                self._found[what] = find()
+            found: T = self._found[what]
+            return found
 
     def published_name(self, plant: Plant, name: str) -> str:
         """Give the name under which the server knows a model of a planting."""

@@ -96,6 +96,13 @@ def judge_by(changes: Iterable[Change], requests: Iterable[Request], deadline: D
     return sorted(findings, key=lambda finding: finding.request.begun)
 
 
+def answer(versions: Mapping[str, Tokens], version: str | None) -> Tokens | None:
+    """Give what a request for a version, or with None for the latest, is answered by: tokens, or None for an error."""
+    if version is None:
+        return versions[max(versions, key=_number)] if versions else None
+    return next((tokens for name, tokens in versions.items() if name == version or _same(name, version)), None)
+
+
 class _Source:
     """The states that the source of one model went through; state 0 is that before its first change."""
 
@@ -112,10 +119,7 @@ class _Source:
 
     def answer(self, state: int, version: str | None) -> Tokens | None:
         """Give what a request is answered by in a state: tokens, or None for an error."""
-        versions = self.changes[state - 1].versions if state else {}
-        if version is None:
-            return versions[max(versions, key=_number)] if versions else None
-        return next((tokens for name, tokens in versions.items() if name == version or _same(name, version)), None)
+        return answer(self.changes[state - 1].versions if state else {}, version)
 
     @cached_property
     def tokens(self) -> Tokens:

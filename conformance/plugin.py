@@ -84,9 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=OPTION_DEFAULTS["--matrix"],
         help="full: every combination of predictor, naming, source, cache and processes, instead of a list of them",
     )
-    group.addoption(
-        "--keep", action="store_true", help="keep trees, projects, logs, histories and journals"
-    )
+    group.addoption("--keep", action="store_true", help="keep trees, projects, logs, histories and journals")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -95,6 +93,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "planting(mark): what is published for a test before its server starts")
     config.addinivalue_line("markers", "gpu: the test needs an NVIDIA GPU, and is skipped where there is none")
     config.addinivalue_line("markers", "inferentia: the test needs AWS Inferentia, and is skipped where there is none")
+    # Hypothesis draws in one thread while others may use the global generator, on which none of its draws depend.
+    config.addinivalue_line(
+        "filterwarnings",
+        "ignore:Do not use the `random` module inside strategies:hypothesis.errors.HypothesisDeprecationWarning",
+    )
     if config.option.help or config.option.markers:
         return
     file: Path | None = config.getoption("--implementation")

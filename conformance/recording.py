@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from conformance import timing
-from conformance.judge import UNVERSIONED, Change, Finding, Request, Tokens, judge_by
+from conformance.judge import UNVERSIONED, Change, Finding, Request, Tokens, answer, judge_by
 from conformance.layouts.oracle import read_level
 from conformance.stand import LEFT_OUT, Stand
 from fixtures.trees import Tree
@@ -85,24 +85,27 @@ class Recording:
     def ask(self, name: str, version: str | None = None) -> Request:
         """Ask for a model, the latest version without `version`; the answer is not recorded yet."""
         begun = timing.now()
-        answer = self._stand.ask(name, LEFT_OUT if version is None else version)
-        process = str((answer.body or {}).get("process", ""))
-        tokens = answer.tokens if answer.is_served else None
+        given = self._stand.ask(name, LEFT_OUT if version is None else version)
+        process = str((given.body or {}).get("process", ""))
+        tokens = given.tokens if given.is_served else None
         return Request(begun, timing.now(), name, version, process, tokens)
 
     def record(self, request: Request) -> None:
         """Record a request, also one that another thread sent."""
         self._requests.append(request)
 
-    def await_served(self, name: str) -> None:
-        """Ask for a model until its latest version is served or the deadline has passed, and record every answer."""
+    def await_current(self, name: str) -> None:
+        """Ask for a model until its latest version is served, or an error if it has none, and record every answer.
 
-        def is_served() -> bool | None:
+        What is not served by the deadline the judge will find.
+        """
+
+        def is_current() -> bool | None:
             request = self.ask(name)
             self.record(request)
-            return True if request.tokens in self.servable(name).values() else None
+            return True if request.tokens == answer(self.servable(name), None) else None
 
-        timing.poll(is_served, until=self._stand.catch_up())
+        timing.poll(is_current, until=self._stand.catch_up())
 
     def findings(self, *more: Request) -> list[Finding]:
         """Judge what was recorded, and further requests."""

@@ -1,22 +1,15 @@
 """Random version trees: a forest of them is published, and the server must agree with the oracle on every one."""
 
 import random
-import threading
-from weakref import WeakKeyDictionary
 
 import pytest
 
-from conformance.forest import Forest
-from conformance.layouts.generated import CLAUSES, Finding, draw_trees, judge_trees, violation_of
+from conformance.layouts.generated import CLAUSES, draw_trees, judge_trees, violation_of
 from conformance.marks import Grow, Planting, clause, planting
 from conformance.stand import Stand
 
 # Trees in one forest; a SavedModel takes some tenths of a second to load.
 COUNTS = {"python": 30, "onnx": 30, "tensorflow": 10}
-
-# The tests of one forest run side by side, and the first judges for all.
-_judging = threading.Lock()
-_findings: WeakKeyDictionary[Forest, list[Finding]] = WeakKeyDictionary()
 
 
 def _forest_of_random_trees(grow: Grow) -> Planting:
@@ -27,9 +20,6 @@ def _forest_of_random_trees(grow: Grow) -> Planting:
 @pytest.mark.parametrize("charged", [pytest.param(name, marks=clause(name), id=name) for name in CLAUSES])
 def test_random_version_trees_agree_with_the_oracle(stand: Stand, charged: str) -> None:
     """Whatever versions a tree has and whatever lies beside them, the server serves what the oracle says."""
-    with _judging:
-        if stand.forest not in _findings:
-            _findings[stand.forest] = list(judge_trees(stand))
-    for finding in _findings[stand.forest]:
+    for finding in stand.forest.once("random version trees", lambda: list(judge_trees(stand))):
         if finding.clause == charged:
             raise violation_of(stand, finding)

@@ -231,6 +231,9 @@ class Program(RuleBasedStateMachine):
     def _look(self) -> None:
         self._say("look")
         self._stand.catch_up()
+        if not isinstance(self._stand.deployment.clock, Driven):
+            for name in self._ever.keys() | self._were_unversioned:
+                self._recording.await_current(self._model(name))
 
     def _look_at_all(self, look: bool) -> None:
         """Make the server look, or give it the time to, and ask for everything that there ever was."""

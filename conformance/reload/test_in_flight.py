@@ -115,7 +115,7 @@ def test_files_that_change_between_two_downloads_are_not_mixed(stand: Stand) -> 
 
         # What was downloaded is seen before the server looks once more.
         timing.poll(has_changed, until=until)
-    recording.await_served("torn")
+    recording.await_current("torn")
     _expect_never_mixed(stand, recording)
 
 

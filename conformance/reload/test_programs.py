@@ -1,14 +1,10 @@
 """Random programs on models of a directory: whatever order things happen in, every answer is explained."""
 
-import threading
-from weakref import WeakKeyDictionary
-
 import pytest
 
-from conformance.forest import Forest
 from conformance.implementation import ClockName
 from conformance.marks import SMALL_CACHE, Grow, Planting, clause, planting
-from conformance.reload.programs import Search, search
+from conformance.reload.programs import search
 from conformance.stand import Stand
 
 # Those that an answer can break; each is charged with what was found against it.
@@ -29,14 +25,10 @@ CLAUSES = (
     "reload.broken-keeps-last-good",
 )
 
-# In real time every step that looks takes some intervals.
-PROGRAMS = {ClockName.DRIVEN: 60, ClockName.TIMED: 1}
+# A server that works by itself takes an interval for each step after which it is to have looked.
+PROGRAMS = {ClockName.DRIVEN: 60, ClockName.TIMED: 3}
 
 _charged = pytest.mark.parametrize("charged", [pytest.param(name, marks=clause(name), id=name) for name in CLAUSES])
-
-# The tests of one forest run side by side, and the first searches for all.
-_searching = threading.Lock()
-_searches: WeakKeyDictionary[Forest, Search] = WeakKeyDictionary()
 
 
 def _nothing(grow: Grow) -> Planting:
@@ -58,10 +50,7 @@ def test_random_programs_with_a_cache(stand: Stand, charged: str) -> None:
 
 
 def _expect_nothing_found(stand: Stand, charged: str) -> None:
-    with _searching:
-        found = _searches.get(stand.forest)
-        if found is None:
-            run = stand.forest.run
-            found = _searches[stand.forest] = search(stand, PROGRAMS[run.clock], run.seed)
+    run = stand.forest.run
+    found = stand.forest.once("random programs", lambda: search(stand, PROGRAMS[run.clock], run.seed))
     if found.violation is not None and found.clause == charged:
         raise found.violation
