@@ -17,6 +17,7 @@ ANSWER_ALLOWANCE = 30.0
 STOP_ALLOWANCE = 30.0
 LOAD_ALLOWANCE = 5.0
 KEY_ALLOWANCE = 0.005
+START_KEY_ALLOWANCE = 0.1
 RUN_ALLOWANCE = 2.0
 
 # Between two questions: a share of the time for which it has been asked already, within these bounds.
@@ -63,8 +64,8 @@ class Pace:
 
     @property
     def start(self) -> float:
-        """How long a server may take to get ready."""
-        return START_ALLOWANCE * self.patience
+        """How long a server may take to get ready; it may download every key first."""
+        return (START_ALLOWANCE + START_KEY_ALLOWANCE * self.keys) * self.patience
 
     @property
     def answer(self) -> float:
