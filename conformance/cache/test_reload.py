@@ -16,12 +16,13 @@ def _planting_of(test: Callable[[Stand], None]) -> PlantingMark:
     return mark
 
 
-# What takes a server of its own is not about the cache, and model_path cannot be cached.
+# What takes a server of its own, or the default clock, is not about the cache, and model_path cannot be cached.
 EVENTS = [
-    pytest.param(test, id=name.removeprefix("test_"), marks=pytest.mark.planting(mark))
+    pytest.param(test, id=name.removeprefix("test_"), marks=pytest.mark.planting(replace(mark, clocks=(None,))))
     for name, test in vars(test_events).items()
     if name.startswith("test_")
-    and not (mark := replace(_planting_of(test), configuration=SMALL_CACHE, clocks=(None,))).alone
+    and not (mark := replace(_planting_of(test), configuration=SMALL_CACHE)).alone
+    and None in mark.clocks
 ]
 
 

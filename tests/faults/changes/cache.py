@@ -58,7 +58,7 @@ def _one_eviction_per_run() -> None:
 @fault(
     "one-deletion-per-run",
     seen="the original: the disk cache needed three passes for nine models too many",
-    on=[CACHED_ONNX_S3],
+    on=[CACHED_PYTHON_S3],
     breaks=["cache.disk-limit"],
 )
 def _one_deletion_per_run() -> None:
