@@ -116,8 +116,8 @@ def _mark_evictions(axes: Axes, analysis: Analysis, view: LayerView) -> None:
     tick = (analysis.seen.lasted_until - since) / _MOST_TICKS
     xs = sorted({round((moment - since) / tick) * tick for moment in view.evictions})
     if xs:
-        place = axes.get_xaxis_transform()
-        axes.plot(xs, [0.02] * len(xs), "|", color=_EVICTED, markersize=7, transform=place, label="evictions")
+        edge = axes.get_xaxis_transform()
+        axes.plot(xs, [0.02] * len(xs), "|", color=_EVICTED, markersize=7, transform=edge, label="evictions")
     if view.manner == "in runs" and len(view.runs) <= _MOST_LINES:
         for place, run in enumerate(view.runs):
             label = "eviction run" if place == 0 else None
