@@ -1,5 +1,6 @@
 """Load runs against real servers, short ones: nothing in them depends on how fast this machine is."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -33,7 +34,9 @@ CHURN |= {"traffic.explicit_versions": "0.3", "publications.rate": "3", "publica
 
 STAMPEDE = {"trees.models": "20", "cache.cache_size": "3", "cache.disk_cache_size": "5", "trees.size": "1MB"}
 STAMPEDE |= {"traffic.users": "30", "traffic.waves": "2"}
-PLAIN_LOCUST = ("-m", "locust", "-f", "load/locustfile.py", "--headless", "--profile", "stampede")
+LOCUST = ("-m", "locust", "-f", "load/locustfile.py", "--headless")
+PLAIN_LOCUST = (*LOCUST, "--profile", "stampede")
+MASTER = (*LOCUST, "--profile", "steady", "--master", "--expect-workers", "1", "--master-bind-host", "127.0.0.1")
 
 SIDE_BY_SIDE = 3
 
@@ -45,10 +48,22 @@ def _with_change(name: str) -> Callable[[Path], LoadRun]:
     return lambda folder: run_load(folder, "steady", STEADY, "--implementation", str(changed(folder, name)))
 
 
+def _with_another_machine(folder: Path) -> LoadRun:
+    """Run a master here, and its only worker as if elsewhere."""
+    port = str(free_port())
+    elsewhere = ["-m", "tests.load.other_machine", "-f", "load/locustfile.py", "--worker", "--master-port", port]
+    worker = LeashedProcess([sys.executable, *elsewhere], log=folder / "worker.log", env={**os.environ})
+    try:
+        return run_load(folder, "", STEADY, command=(*MASTER, "--master-bind-port", port))
+    finally:
+        worker.kill()
+
+
 RUNS: Mapping[str, Callable[[Path], LoadRun]] = {
     "burst": lambda folder: run_load(folder, "burst", BURST),
     "two processes": lambda folder: run_load(folder, "steady", STEADY, "--", "--processes", "2"),
     "churn": lambda folder: run_load(folder, "churn", CHURN),
+    "another machine": _with_another_machine,
     "plain locust": lambda folder: run_load(folder, "", STAMPEDE, command=PLAIN_LOCUST),
     **{
         name: _with_change(name)
@@ -85,6 +100,16 @@ def test_two_processes_count_what_one_would(runs: Mapping[str, Future[LoadRun]])
     totals = run.told["totals"]
     assert run.told["run"]["senders"] == 2
     assert totals["judged"] == totals["locust"] == totals["server"] > 200
+    assert run.status == 0, run.output
+
+
+def test_clock_of_another_machine_is_no_ones_fault(runs: Mapping[str, Future[LoadRun]]) -> None:
+    """A worker whose clock shows a thousand seconds more sends what is judged on the clock of the master."""
+    run = runs["another machine"].result()
+    assert min(latency["p50"] for latency in run.told["latencies"]) >= 0
+    assert max(latency["highest"] for latency in run.told["latencies"]) < PATIENCE
+    assert run.told["totals"]["judged"] == run.told["totals"]["server"] > 200
+    assert run.told["wrong"] == run.told["failed"] == 0
     assert run.status == 0, run.output
 
 
@@ -170,9 +195,7 @@ def test_running_server_is_driven_by_its_url(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "load", "prepare", "steady", str(folder), *settings(STEADY)]
     prepared = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert prepared.returncode == 0, prepared.stderr
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     serve = ["-m", "reference", "serve", str(folder / "project"), "--port", str(port), "--evict-interval", "2"]
     server = LeashedProcess([sys.executable, *serve], log=tmp_path / "server.log")
     try:
@@ -183,6 +206,14 @@ def test_running_server_is_driven_by_its_url(tmp_path: Path) -> None:
     assert run.told["host"] == f"http://127.0.0.1:{port}"
     assert run.told["memory"]["manner"] == "in runs"
     assert run.status == 0, run.output
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def is_ready(port: int) -> bool | None:
