@@ -21,6 +21,9 @@ from conformance.processes import LeashedProcess, describe_exit
 from conformance.project import Api, read_journals, write_project
 from conformance.timing import Pace
 
+# What a server may say that has looked at its source and could not read it.
+_CANNOT_NOW = frozenset({502, 503, 504})
+
 # Requests at once of which each finds a place for its connection.
 _CONNECTIONS = 64
 
@@ -148,17 +151,20 @@ class Deployment:
         payload: object = None,
         headers: Mapping[str, str] | None = None,
         about: str | None = None,
+        timeout: float | None = None,
     ) -> Answer:
         """Send one request, with the payload as JSON; raises `ServerDiedError` when there is no answer.
 
-        `about` names the model that the request concerns, for the timeline.
+        It has `timeout` seconds for that, or else as long as any request. `about` names the model that the request
+        concerns, for the timeline.
         """
         begun = timing.now()
         try:
             # A connection for each request: one kept open may be closed by the server just as the next request leaves,
             # and would lead to the same one of several processes.
             sent = {**(headers or {}), "Connection": "close"}
-            response = self._http.request(method, self._url + path, headers=sent, json=payload)
+            patience = timeout or self.pace.answer
+            response = self._http.request(method, self._url + path, headers=sent, json=payload, timeout=patience)
         except urllib3.exceptions.HTTPError as error:
             # The process may take a moment to end after its socket has gone.
             status = timing.poll(lambda: self.process.status, until=timing.now() + 1)
@@ -181,8 +187,9 @@ class Deployment:
         return self.call(method, path + query, payload=payload, headers=headers, about=about)
 
     def _control(self, call: str) -> None:
-        answer = self.call(*call.split(" ", 1))
-        if answer.status >= 300:
+        # It may wait for scans, loads, and requests under way.
+        answer = self.call(*call.split(" ", 1), timeout=self.pace.start + self.pace.settle)
+        if answer.status >= 300 and answer.status not in _CANNOT_NOW:
             raise HarnessError(f"{call} of the feature control was answered {answer.status}: {answer.text[:300]}")
 
     def summary(self) -> Answer:

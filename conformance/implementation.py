@@ -98,7 +98,8 @@ class Declares(_Table):
 class Control(_Table):
     """Feature `control`: a server that looks at its source and evicts only when it is told to.
 
-    `arguments` are added to the command. A call returns, with a status below 300, when every process of the server
+    `arguments` are added to the command. A call returns, with a status below 300 (or 502, 503, 504 when the source
+    could not be read), when every process of the server
     serves what a scan or an eviction run has led to that began after the call had arrived.
     """
 

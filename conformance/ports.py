@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+import threading
 
 from conformance.problems import HarnessError
 
@@ -12,11 +13,23 @@ from conformance.problems import HarnessError
 _PORTS = range(20_000, 32_000)
 
 
+# A server may take seconds to listen on the port that it was given: none is given twice.
+_GIVEN: set[int] = set()
+_GIVING = threading.Lock()
+
+
 def free_ports(count: int) -> list[int]:
     """Choose different ports of 127.0.0.1 that nobody listens on; raises `HarnessError` when there are too few."""
+    with _GIVING:
+        found = _free_ports(count)
+        _GIVEN.update(found)
+        return found
+
+
+def _free_ports(count: int) -> list[int]:
     found: list[int] = []
     # Not the generator that all threads share: Hypothesis, drawing in another one, takes that for a fault of its own.
-    for port in random.SystemRandom().sample(_PORTS, k=100 + count):
+    for port in random.SystemRandom().sample(sorted({*_PORTS} - _GIVEN), k=100 + count):
         if len(found) == count:
             break
         with socket.socket() as probe:

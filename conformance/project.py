@@ -50,5 +50,7 @@ def write_project(api: Api, folder: Path, journals: Path) -> None:
 
 def read_journals(folder: Path) -> list[dict[str, Any]]:
     """Read what the witness noted so far: the journals of all processes, each in order."""
-    lines = (line for file in sorted(folder.glob("*.jsonl")) for line in file.read_text(encoding="utf-8").splitlines())
-    return [json.loads(line) for line in lines]
+    files = sorted(folder.glob("*.jsonl"))
+    lines = (line for file in files for line in file.read_text(encoding="utf-8").splitlines(keepends=True))
+    # The last line may be half written.
+    return [json.loads(line) for line in lines if line.endswith("\n")]

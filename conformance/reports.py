@@ -73,8 +73,13 @@ def complete_report(
 
 
 def result_of(report: pytest.TestReport) -> TestResult | None:
-    """Read the result of a test from its report: of its call, or of the phase in which it ended before or after."""
+    """Read the result of a test from its report: of its call, or of the phase in which it ended before or after.
+
+    None for a phase that says nothing.
+    """
     properties = {name: str(value) for name, value in report.user_properties}
+    if "outcome" not in properties:  # from pytest-xdist, of a worker that ended
+        return None
     outcome = Outcome(properties["outcome"])
     if report.when != "call" and outcome is Outcome.PASS:
         return None

@@ -254,10 +254,12 @@ class Suite:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """End all servers, write the results, and let pytest exit with the status of the verdict."""
-        self.schedule.close()
+        try:
+            self.schedule.close()
+        finally:
+            self.run.close()
         self.errors += self.schedule.unattributed()
         self.errors += self.known_failing.unexpected_passes(self.results)
-        self.run.close()
         if session.config.option.collectonly:
             return
         if self.role is Role.WORKER:

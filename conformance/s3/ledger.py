@@ -55,6 +55,11 @@ class Request:
     key: str | None
 
     @property
+    def is_download(self) -> bool:
+        """Whether the content of a file was given, in whole or in part."""
+        return self.entry.method == "GET" and not self.is_listing and self.entry.status in {200, 206}
+
+    @property
     def is_listing(self) -> bool:
         """Whether keys were asked for, and not an object."""
         return self.entry.prefix is not None
