@@ -25,8 +25,9 @@ from conformance.problems import SuiteError
 from load.clocks import machine
 from load.conductor import Conductor
 from load.options import add_options
+from load.orders import Order, Wave
 from load.records import Answer, Kind
-from load.traffic import Briefing, Order, Traffic, Wave, read_answer
+from load.traffic import Briefing, Traffic, read_answer
 
 # Seconds between two reports of a process that runs by itself; workers have Locust's own.
 _REPORT_EVERY = 1.0

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 import gevent
@@ -18,8 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from conformance import timing
 from load.clocks import machine
-from load.popularity import Draws, shares
-from load.profile import Profile, Ramp, Rate, Waves
+from load.orders import Order, Wave, part, stream
+from load.profile import Profile, Waves
 from load.records import LATEST, Answer, Kind, Sheet
 
 # Seconds between two looks at how busy this process is.
@@ -38,25 +36,6 @@ class Briefing(BaseModel):
     profile: Profile
     predict: str
     patience: float
-
-
-@dataclass(frozen=True)
-class Order:
-    """One request to be sent: the moment at which it was due, the number of the model, and the version or LATEST."""
-
-    due: float
-    model: int
-    version: int = LATEST
-
-
-@dataclass(frozen=True)
-class Wave:
-    """Requests that are due at once: models `first` to `first + count`, or that model for everyone."""
-
-    number: int
-    first: int
-    count: int
-    same: bool
 
 
 class Traffic:
@@ -107,12 +86,10 @@ class Traffic:
 
     def orders(self) -> Iterator[Order]:
         """Give the requests of one more user, each at the moment at which it is due."""
-        number = self._users
+        user = self._users
         self._users += 1
         self._begun.wait()
-        traffic = self.briefing.profile.traffic
-        due_orders = self._waves(number, traffic) if isinstance(traffic, Waves) else self._stream(number, traffic)
-        for order in due_orders:
+        for order in self._own_orders(user):
             gevent.sleep(max(0.0, order.due - timing.now()))
             if self._over:
                 break
@@ -134,23 +111,13 @@ class Traffic:
         finally:
             self._busy -= 1
 
-    def _stream(self, number: int, traffic: Rate | Ramp) -> Iterator[Order]:
-        """Give evenly spaced requests of a user that shares the rate with all others, beginning anywhere in the period.
+    def _own_orders(self, user: int) -> Iterator[Order]:
+        profile = self.briefing.profile
+        if not isinstance(profile.traffic, Waves):
+            return stream(profile, profile.traffic, sender=self._index, user=user, begun=self._begun_at)
+        return self._wave_orders(profile.traffic, user * self._processes + self._index)
 
-        A request that could not be sent in time is sent late, and none is left out.
-        """
-        random = Random(f"{self.briefing.profile.seed} {self._index} {number}")
-        trees = self.briefing.profile.trees
-        draws = Draws(shares(trees.models, traffic.exponent), random)
-        due = self._begun_at + random.random() * traffic.users / traffic.rate_at(0.0)
-        while True:
-            explicit = random.random() < traffic.explicit_versions
-            yield Order(due, draws.next(), random.randint(1, trees.versions) if explicit else LATEST)
-            due += traffic.users / traffic.rate_at(due - self._begun_at)
-
-    def _waves(self, number: int, traffic: Waves) -> Iterator[Order]:
-        """Give the part of this user in each wave."""
-        place = number * self._processes + self._index
+    def _wave_orders(self, traffic: Waves, place: int) -> Iterator[Order]:
         models = self.briefing.profile.trees.models
         seen = 0
         while True:
@@ -158,12 +125,7 @@ class Traffic:
                 self._news.wait()
             wave = self._wave
             seen = wave.number
-            due = timing.now()
-            if wave.same:
-                yield Order(due, wave.first % models)
-                continue
-            for offset in range(place, wave.count, traffic.users):
-                yield Order(due, (wave.first + offset) % models)
+            yield from part(wave, place=place, users=traffic.users, models=models, due=timing.now())
 
     def _watch(self) -> None:
         while True:
