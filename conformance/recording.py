@@ -37,7 +37,16 @@ class Recording:
         self._kept.pop((name, folder), None)
         prefix = f"{folder}/" if folder else ""
         for key in [key for key in self._stand.models[name] if key.startswith(prefix)]:
-            self._change(name, event, partial(self._stand.remove_file, name, key))
+            self.remove_file(name, key, event=event)
+
+    def remove_file(self, name: str, key: str, *, event: str) -> None:
+        """Delete one file of a model."""
+        self._change(name, event, partial(self._stand.remove_file, name, key))
+
+    @property
+    def last_event(self) -> str | None:
+        """The clause that asks a server to see the last change; None before the first."""
+        return self._changes[-1].event if self._changes else None
 
     def break_version(self, name: str, folder: str, files: Tree, *, event: str) -> None:
         """Put files into a version with which it cannot be loaded: what was served of it stays, until it is mended."""
@@ -53,7 +62,7 @@ class Recording:
             self.put(name, files.at(folder) if folder else files, event=event)
         else:
             key = f"{folder}/{obstacle}" if folder else obstacle
-            self._change(name, event, partial(self._stand.remove_file, name, key))
+            self.remove_file(name, key, event=event)
 
     def is_broken(self, name: str, folder: str) -> bool:
         """Whether a version has content that cannot be loaded."""

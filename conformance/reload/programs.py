@@ -6,10 +6,11 @@ charged to one clause.
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as with_seed
@@ -19,13 +20,17 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from conformance import timing
 from conformance.clock import Driven
-from conformance.judge import UNVERSIONED, Finding
+from conformance.deployment import ServerDiedError
+from conformance.judge import UNVERSIONED, Finding, answer
 from conformance.recording import Recording
 from conformance.reload.broken import BROKEN, OBSTACLE
 from conformance.violations import ViolationError
+from fixtures.trees import Tree
 
 if TYPE_CHECKING:
     from conformance.stand import Stand
+
+P = ParamSpec("P")
 
 STEPS = 24
 
@@ -42,14 +47,35 @@ class _FaultFoundError(Exception):
     """A step met an answer that nothing explains."""
 
 
+class _Abandoned(BaseException):
+    """The server is gone, so that no step can follow."""
+
+
+def _step(function: Callable[P, None]) -> Callable[P, None]:
+    @functools.wraps(function)
+    def step(*given: P.args, **named: P.kwargs) -> None:
+        try:
+            function(*given, **named)
+        except ServerDiedError as death:
+            raise _Abandoned from death
+
+    return step
+
+
 @dataclass
 class Search:
-    """What is known of a server so far: how often programs ran, and the finding on the last one that failed."""
+    """What is known of a server so far.
+
+    `clause` is the one that is charged with what went wrong, a violation or the death of the server; `longest_wait` are
+    the seconds for which an answer had to be waited for.
+    """
 
     stand: Stand
-    programs: int = 0
+    program: Program | None = None
     violation: ViolationError | None = None
+    death: ServerDiedError | None = None
     clause: str = ""
+    longest_wait: float = 0.0
 
     def accuse(self, finding: Finding, script: Sequence[str], names: Sequence[str]) -> None:
         """Keep a finding: the last one is that of the least program."""
@@ -57,15 +83,31 @@ class Search:
         evidence = replace(self.stand.evidence(*names), program=tuple(script))
         self.violation = ViolationError(finding.expected, finding.observed, evidence)
 
+    def bury(self, death: BaseException | None) -> None:
+        """Keep the death of the server, and charge it to the last change."""
+        assert self.program is not None
+        self.clause = self.program.last_event
+        self.death = ServerDiedError(f"{death}, in the course of a program: {'; '.join(self.program.script)}")
+
+    def check(self, clause: str) -> None:
+        """Raise what the clause is charged with, if it is this one."""
+        if clause == self.clause:
+            raise self.death or self.violation or AssertionError(clause)
+
 
 def search(stand: Stand, programs: int, seed: int) -> Search:
-    """Run so many random programs of `STEPS` steps, all on the server of the stand, up to the first that fails."""
+    """Run so many random programs of `STEPS` steps, all on the server of the stand, up to the first that fails.
+
+    The models that the stand has are removed, so that the directory is empty whenever a program has emptied it.
+    """
     found = Search(stand)
     numbers = itertools.count(1)
+    for name in list(stand.models):
+        stand.remove(name)
 
     def program() -> Program:
-        found.programs += 1
-        return Program(found, next(numbers))
+        found.program = Program(found, next(numbers))
+        return found.program
 
     # The seed is read from whatever makes the programs.
     with_seed(seed)(program)
@@ -87,6 +129,8 @@ def search(stand: Stand, programs: int, seed: int) -> Search:
         )
     except (_FaultFoundError, Flaky):
         assert found.violation is not None
+    except _Abandoned as abandoned:
+        found.bury(abandoned.__cause__)
     return found
 
 
@@ -99,11 +143,17 @@ class Program(RuleBasedStateMachine):
         self._stand = found.stand
         self._number = number
         self._recording = Recording(found.stand)
-        self._script: list[str] = []
+        self.script: list[str] = []
         self._were_unversioned: set[str] = set()
         self._ever: dict[str, set[str]] = {}
 
+    @property
+    def last_event(self) -> str:
+        """The clause that asks to see the last change."""
+        return self._recording.last_event or "reload.removed-then-restored"
+
     @rule(name=_names, version=_versions, look=_looks)
+    @_step
     def publish_version(self, name: str, version: str, *, look: bool) -> None:
         """Publish a version of a model that has versions, or that is not there."""
         versions = self._versions(name)
@@ -120,6 +170,7 @@ class Program(RuleBasedStateMachine):
         self._look_at_all(look)
 
     @rule(name=_names, look=_looks)
+    @_step
     def publish_unversioned(self, name: str, *, look: bool) -> None:
         """Publish a model without versions, where nothing is."""
         if self._versions(name):
@@ -133,6 +184,7 @@ class Program(RuleBasedStateMachine):
 
     @precondition(lambda self: self._published())
     @rule(data=st.data(), look=_looks)
+    @_step
     def overwrite(self, data: st.DataObject, *, look: bool) -> None:
         """Overwrite the files of a version by others of the same size."""
         name, version = self._draw_version(data)
@@ -144,8 +196,38 @@ class Program(RuleBasedStateMachine):
             )
             self._look_at_all(look)
 
+    @precondition(lambda self: self._published() and self._stand.predictor == "python")
+    @rule(data=st.data(), look=_looks)
+    @_step
+    def add_file(self, data: st.DataObject, *, look: bool) -> None:
+        """Add a file to a version."""
+        name, version = self._draw_version(data)
+        if not self._recording.is_broken(self._model(name), version):
+            self._say(f"add a file to version {version} of {name}" if version else f"add a file to {name}")
+            key, file = next(iter(self._stand.grow().items()))
+            further = Tree({f"further-{len(self.script)}/{key}": file})
+            self._recording.put(
+                self._model(name), further.at(version) if version else further, event="reload.structure-changed"
+            )
+            self._look_at_all(look)
+
+    @precondition(lambda self: self._published() and self._stand.predictor == "python")
+    @rule(data=st.data(), look=_looks)
+    @_step
+    def delete_file(self, data: st.DataObject, *, look: bool) -> None:
+        """Delete a file of a version that has more."""
+        name, version = self._draw_version(data)
+        tree = self._stand.models[self._model(name)]
+        keys = [key for key in tree if key.startswith(f"{version}/")] if version else list(tree)
+        if len(keys) > 1 and not self._recording.is_broken(self._model(name), version):
+            key = data.draw(st.sampled_from(keys), "key")
+            self._say(f"delete {key} of {name}")
+            self._recording.remove_file(self._model(name), key, event="reload.structure-changed")
+            self._look_at_all(look)
+
     @precondition(lambda self: self._published())
     @rule(data=st.data(), look=_looks)
+    @_step
     def remove_version(self, data: st.DataObject, *, look: bool) -> None:
         """Remove one version of a model, or the model if it has none."""
         name, version = self._draw_version(data)
@@ -157,6 +239,7 @@ class Program(RuleBasedStateMachine):
 
     @precondition(lambda self: self._published())
     @rule(data=st.data(), look=_looks)
+    @_step
     def remove_model(self, data: st.DataObject, *, look: bool) -> None:
         """Remove a model with all of its versions."""
         name = data.draw(st.sampled_from(self._published()), "model")
@@ -167,13 +250,16 @@ class Program(RuleBasedStateMachine):
 
     @precondition(lambda self: self._published())
     @rule(data=st.data(), look=_looks)
+    @_step
     def break_version(self, data: st.DataObject, *, look: bool) -> None:
         """Overwrite a version that is being served by one that cannot be loaded."""
         name, version = self._draw_version(data)
         if self._recording.is_broken(self._model(name), version):
             return
         self._look()
-        self._ask(name, version or None)
+        # Only what was served can be kept, and only where nothing takes it away again.
+        if not self._ask(name, version or None) or self._has_cache:
+            return
         self._say(f"break version {version} of {name}" if version else f"break {name}")
         self._recording.break_version(
             self._model(name), version, BROKEN[self._stand.predictor], event="reload.broken-keeps-last-good"
@@ -182,6 +268,7 @@ class Program(RuleBasedStateMachine):
 
     @precondition(lambda self: self._broken())
     @rule(data=st.data(), look=_looks)
+    @_step
     def mend_version(self, data: st.DataObject, *, look: bool) -> None:
         """Overwrite what cannot be loaded by what can."""
         name, version = data.draw(st.sampled_from(self._broken()), "version")
@@ -196,11 +283,13 @@ class Program(RuleBasedStateMachine):
         self._look_at_all(look)
 
     @rule(name=_names)
+    @_step
     def ask_for_the_latest(self, name: str) -> None:
         """Ask for a model, whatever the server has seen of it so far."""
         self._ask(name, None)
 
     @rule(name=_names, version=_versions)
+    @_step
     def ask_for_a_version(self, name: str, version: str) -> None:
         """Ask for a version that was there at some time, whatever the server has seen of it so far."""
         if version in self._ever.get(name, set()):
@@ -208,6 +297,7 @@ class Program(RuleBasedStateMachine):
 
     @precondition(lambda self: self._evicts)
     @rule()
+    @_step
     def evict(self) -> None:
         """Make the server evict."""
         self._say("evict")
@@ -224,9 +314,12 @@ class Program(RuleBasedStateMachine):
         return name, data.draw(st.sampled_from(sorted(self._versions(name))), "version")
 
     @property
+    def _has_cache(self) -> bool:
+        return self._stand.forest.ground.configuration.cache_size is not None
+
+    @property
     def _evicts(self) -> bool:
-        has_cache = self._stand.forest.ground.configuration.cache_size is not None
-        return has_cache and isinstance(self._stand.deployment.clock, Driven)
+        return self._has_cache and isinstance(self._stand.deployment.clock, Driven)
 
     def _look(self) -> None:
         self._say("look")
@@ -244,31 +337,37 @@ class Program(RuleBasedStateMachine):
                 for version in sorted(self._ever.get(name, ())):
                     self._ask(name, version)
 
-    def _ask(self, name: str, version: str | None) -> None:
-        """Ask, and judge the answer with all that came before.
+    def _ask(self, name: str, version: str | None) -> bool:
+        """Ask, and judge the answer with all that came before; tells whether it is that of what is published now.
 
         The contract is silent on a version that is asked of a model without versions.
         """
-        if version is not None and UNVERSIONED in self._recording.lately_served(self._model(name)):
-            return
-        self._say(f"ask for {name}" if version is None else f"ask for version {version} of {name}")
         model = self._model(name)
-        # What is loaded when it is asked for may come with the next answer. To reduce a program that has failed for
-        # that long already, there is no need to wait again.
-        patience = 0 if self._search.violation else self._stand.deployment.pace.load
-        request = None
+        if version is not None and UNVERSIONED in self._recording.lately_served(model):
+            return False
+        self._say(f"ask for {name}" if version is None else f"ask for version {version} of {name}")
+        # What is loaded when it is asked for may come with a later answer. When a program that has failed is reduced,
+        # it is known how much later at the most.
+        search = self._search
+        patience = 2 * search.longest_wait if search.violation else self._stand.deployment.pace.load
+        begun = timing.now()
+        request = self._recording.ask(model, version)
 
         def explained() -> bool | None:
             nonlocal request
+            if not self._recording.findings(request):
+                return True
             request = self._recording.ask(model, version)
-            return None if self._recording.findings(request) else True
+            return None
 
-        timing.poll(explained, until=timing.now() + patience)
-        assert request is not None
+        timing.poll(explained, until=begun + patience)
         for finding in self._recording.findings(request):
-            self._search.accuse(finding, self._script, [model])
+            search.accuse(finding, self.script, [model])
             raise _FaultFoundError(finding.clause)
+        if request.begun > begun:
+            search.longest_wait = max(search.longest_wait, request.ended - begun)
         self._recording.record(request)
+        return request.tokens == answer(self._recording.servable(model), version)
 
     def _model(self, name: str) -> str:
         return f"program-{self._number}-{name}"
@@ -295,4 +394,4 @@ class Program(RuleBasedStateMachine):
         return "reload.removed-then-restored" if back else "reload.model-added"
 
     def _say(self, line: str) -> None:
-        self._script.append(line)
+        self.script.append(line)

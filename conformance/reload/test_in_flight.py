@@ -58,13 +58,12 @@ def test_client_calls_end_on_the_revision_they_began_with(stand: Stand) -> None:
         model = stand.grow()
         revisions.add(frozenset(model.tokens.values()))
         put = partial(stand.put, "called", model)
-        for answer in _ask_during(stand, put, partial(stand.ask, "called"), threads=4):
+        for answer in _ask_during(stand, "called", put, partial(stand.ask, "called"), threads=4):
             stand.expect(
                 answer.tokens in revisions,
                 expected="an answer from one revision of the model",
                 observed=stand.describe(answer),
             )
-        stand.expect_served("called")
 
 
 def _parts(grow: Grow) -> Planting:
@@ -79,9 +78,8 @@ def test_answers_are_from_files_that_lay_together(stand: Stand) -> None:
     recording = Recording(stand)
     for _ in range(UPDATES):
         overwrite = partial(recording.put, "parts", stand.grow(), event="reload.updated-in-place")
-        for request in _ask_during(stand, overwrite, partial(recording.ask, "parts")):
+        for request in _ask_during(stand, "parts", overwrite, partial(recording.ask, "parts")):
             recording.record(request)
-        stand.expect_served("parts")
     _expect_never_mixed(stand, recording)
 
 
@@ -96,13 +94,21 @@ def test_files_that_change_between_two_downloads_are_not_mixed(stand: Stand) -> 
     before = stand.expect_served("torn").tokens
     recording = Recording(stand)
     update, overwrite = stand.grow(), stand.grow()
-    until = timing.now() + stand.deployment.pace.serve
     with stand.s3_fault("slowness", "torn", list(update)[-1]) as fault, ThreadPoolExecutor(2) as pool:
         recording.put("torn", update, event="reload.updated-in-place")
+        until = timing.now() + stand.deployment.pace.serve
         # A server may download what changed when it looks, or when it is asked for.
         looking = pool.submit(stand.catch_up)
         asking = pool.submit(recording.ask, "torn")
-        if timing.poll(lambda: fault.hits or None, until=until) is None:
+
+        def is_downloading() -> bool | None:
+            nonlocal asking
+            if asking.done():
+                recording.record(asking.result())
+                asking = pool.submit(recording.ask, "torn")
+            return True if fault.hits else None
+
+        if timing.poll(is_downloading, until=until) is None:
             raise UnobservableError("the server asked S3 for none of the files that it was to download")
         recording.put("torn", overwrite, event="reload.updated-in-place")
         looking.result()
@@ -148,12 +154,12 @@ def _expect_held(stand: Stand, name: str, folder: str, change: Callable[[], None
     )
 
 
-def _ask_during(stand: Stand, change: Callable[[], None], ask: Callable[[], T], threads: int = 1) -> list[T]:
-    """Ask again and again, in so many threads, until a change was made and a driven server has looked at it."""
+def _ask_during(stand: Stand, name: str, change: Callable[[], None], ask: Callable[[], T], threads: int = 1) -> list[T]:
+    """Ask again and again, in so many threads, while a model is changed and until what it is now is served."""
 
-    def change_and_look() -> None:
+    def change_and_see() -> None:
         change()
-        stand.catch_up()
+        stand.expect_served(name)
 
     def ask_until_then() -> list[T]:
         answers = []
@@ -162,7 +168,7 @@ def _ask_during(stand: Stand, change: Callable[[], None], ask: Callable[[], T], 
         return answers
 
     with ThreadPoolExecutor(1 + threads) as pool:
-        changing = pool.submit(change_and_look)
+        changing = pool.submit(change_and_see)
         asking = [pool.submit(ask_until_then) for _ in range(threads)]
         changing.result()
         return [answer for asked in asking for answer in asked.result()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from conformance import timing
 from conformance.deployment import Answer
 from conformance.marks import Configuration, Grow, Planting, clause, planting
@@ -33,23 +35,40 @@ def test_every_process_follows_every_event(stand: Stand) -> None:
     _expect_everywhere(stand, "updated", "", processes)
     _expect_everywhere(stand, "extended", "10", processes)
     _expect_everywhere(stand, "shortened", "9", processes)
-    stand.expect_gone("removed")
     # An error does not tell which process it is from: none of so many answers is from one that has missed it.
-    for _ in range(_ENOUGH):
-        answer = stand.ask("removed")
-        stand.expect(not answer.is_served, expected="an error from every process", observed=stand.describe(answer))
+    served: list[Answer] = []
+
+    def is_gone() -> bool | None:
+        served[:] = [answer for answer in _ask_at_once(stand, "removed", _ENOUGH) if answer.is_served]
+        return None if served else True
+
+    timing.poll(is_gone, until=stand.catch_up())
+    stand.expect(
+        not served,
+        expected="an error from every process in time",
+        observed=stand.describe(served[0]) if served else "",
+    )
 
 
-# Of so many requests on connections of their own, one of two processes gets none once in a million times.
+# Of so many requests one of two processes gets none once in a million times.
 _ENOUGH = 20
+
+# Requests that are under way at the same time: one after the other may all go to the same process.
+_AT_ONCE = 8
+
+
+def _ask_at_once(stand: Stand, name: str, count: int = _AT_ONCE) -> list[Answer]:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(lambda _: stand.ask(name), range(count)))
 
 
 def _processes(stand: Stand) -> set[int]:
     """Ask until two processes have answered; raises `HarnessError` when one never does."""
+    stand.expect_served("updated")
     seen: set[int] = set()
 
     def both() -> bool | None:
-        seen.add((stand.expect_served("updated").body or {})["process"])
+        seen.update(_process(answer) for answer in _ask_at_once(stand, "updated") if answer.is_served)
         return True if len(seen) == PROCESSES.processes_per_replica else None
 
     if timing.poll(both, until=timing.now() + stand.deployment.pace.answer) is None:
@@ -65,13 +84,19 @@ def _expect_everywhere(stand: Stand, name: str, folder: str, processes: set[int]
     wanted = frozenset((stand.models[name].under(folder) if folder else stand.models[name]).tokens.values())
     switched: set[int] = set()
 
-    def is_everywhere(answer: Answer) -> bool:
-        (switched.add if answer.tokens == wanted else switched.discard)((answer.body or {}).get("process", 0))
-        return switched >= processes
+    def is_everywhere() -> bool | None:
+        for answer in _ask_at_once(stand, name):
+            (switched.add if answer.tokens == wanted else switched.discard)(_process(answer))
+        return True if switched >= processes else None
 
-    stand.await_answer(lambda: stand.ask(name), is_everywhere)
+    timing.poll(is_everywhere, until=stand.catch_up())
     stand.expect(
         switched >= processes,
         expected=f"{name} from its new files, of each of the processes {sorted(processes)}",
         observed=f"from those only of {sorted(switched) or 'none'}",
     )
+
+
+def _process(answer: Answer) -> int:
+    process: int = (answer.body or {}).get("process", 0)
+    return process
