@@ -276,6 +276,7 @@ def _first_page_only() -> None:
     seen="plausible: a limit on the keys of one listing that nobody was expected to reach",
     on=[CACHED_PYTHON_S3],
     breaks=["layouts.many-keys"],
+    needs=["many keys"],
 )
 def _three_pages_only() -> None:
     """Of a listing only the first three pages are read."""
