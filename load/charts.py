@@ -39,7 +39,7 @@ _RUN, _EVICTED, _PUBLISHED = "#888888", "#111111", "#6a3d9a"
 _KIND_COLOURS = {Kind.HIT: "#1f5f8b", Kind.DISK: "#e08214", Kind.COLD: "#b22222", Kind.UNTOLD: "#555555"}
 
 # Steps that are drawn one by one; of more, the highest and the lowest of each stretch are.
-_MOST_STEPS = 3000
+_MOST_STEPS = 1500
 # Eviction runs that are drawn as lines over the whole height, and ticks at its edge.
 _MOST_LINES = 80
 _MOST_TICKS = 600
@@ -144,6 +144,11 @@ def _legend_below(axes: Axes) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=6)
 
 
+def _write_out(axes: Axes) -> None:
+    """Write numbers on a logarithmic axis as 1000, and not as a power."""
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
 def _thinned(timeline: Timeline, until: float) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     moments = np.array([*timeline.moments, until])
     counts = np.array([*timeline.counts, timeline.counts[-1]])
@@ -191,7 +196,7 @@ def _latency(analysis: Analysis, axes: Axes) -> None:
     axes.set_xticks([1 / (1 - place) for place in places], ["0", "p50", "p90", "p99", "p99.9", "p99.99"])
     axes.set_xticks([], minor=True)
     axes.set_xlim(1, 2 * max(len(analysis.seconds_of(kind)) for kind in _KIND_COLOURS))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    _write_out(axes)
     axes.set_xlabel("percentile")
     axes.set_ylabel("milliseconds")
     axes.set_title("Latency by where the model was, from the moment at which the request was due")
@@ -251,7 +256,8 @@ def _ramp(analysis: Analysis, axes: Axes) -> None:
     axes.set_yscale("log")
     axes.set_xticks(rates, [f"{rate:.0f}" for rate in rates])
     axes.set_xticks([], minor=True)
+    _write_out(axes)
     axes.set_xlabel("requests a second, due")
     axes.set_ylabel("milliseconds")
-    axes.set_title("Latency by rate")
+    axes.set_title("Latency by rate, and the last rate at which answers are neither slow nor behind")
     _legend_below(axes)
