@@ -114,6 +114,12 @@ class PlantingMark:
     clocks: tuple[ClockName | None, ...] = (None,)
     started: bool = True
     one_source: bool = False
+    side_by_side: bool = False
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether no other test may use the server meanwhile."""
+        return self.configuration.cache_size is not None and not self.side_by_side
 
 
 def clause(clause_id: str) -> pytest.MarkDecorator:
@@ -133,6 +139,7 @@ def planting(
     clocks: tuple[ClockName | None, ...] = (None,),
     started: bool = True,
     one_source: bool = False,
+    side_by_side: bool = False,
 ) -> pytest.MarkDecorator:
     """Say what is published for a test, in which way models are named, which predictor class runs, configured how.
 
@@ -140,8 +147,11 @@ def planting(
     with the same text for `alone` share one among themselves.
     `predictors` and `sources` leave out those for which the contract does not say what the test expects, or where
     nothing shows it; with `one_source`, one is as good as another. `clocks` are those on which it is judged, None being
-    that of the run. Unless it is `started`, the test has a server of its own, and starts it.
+    that of the run. Unless it is `started`, the test has a server of its own, and starts it. Tests of a server with a
+    cache have it one after the other, as what it holds depends on all requests, unless they may run `side_by_side`.
     """
     alone = alone or naming == "model_path" or not started
-    mark = PlantingMark(plant, naming, witness, alone, predictors, configuration, sources, clocks, started, one_source)
+    mark = PlantingMark(
+        plant, naming, witness, alone, predictors, configuration, sources, clocks, started, one_source, side_by_side
+    )
     return pytest.mark.planting(mark)

@@ -37,13 +37,17 @@ _MANY = _Crowd(12, 64)
 
 @dataclass(frozen=True)
 class Scenario:
-    """A test on a forest: `call` raises what it finds, `evidence` is what there is to show when the server died."""
+    """A test on a forest: `call` raises what it finds, `evidence` is what there is to show when the server died.
+
+    One that is `exclusive` has the server for itself meanwhile.
+    """
 
     id: str
     ground: Ground
     plant: Plant
     call: Callable[[Forest], None]
     evidence: Callable[[Forest], Evidence]
+    exclusive: bool = False
 
 
 class Schedule:
@@ -81,7 +85,7 @@ class Schedule:
             if ground not in self._begun:
                 self._begun.add(ground)
                 crowd = self._crowd(ground)
-                self._executors[crowd].submit(self._judge, ground, 1 if ground.is_exclusive else crowd.tests)
+                self._executors[crowd].submit(self._judge, ground, crowd.tests)
         return self._results[scenario_id].result()
 
     def _crowd(self, ground: Ground) -> _Crowd:
@@ -96,9 +100,13 @@ class Schedule:
             forest = Forest(self._run, ground, list(dict.fromkeys(scenario.plant for scenario in scenarios)))
             try:
                 start = self._begin(forest)
+                for scenario in scenarios:
+                    if scenario.exclusive:
+                        self._settle(scenario, forest, start)
                 with ThreadPoolExecutor(side_by_side, thread_name_prefix="scenario") as pool:
                     for scenario in scenarios:
-                        pool.submit(self._settle, scenario, forest, start)
+                        if not scenario.exclusive:
+                            pool.submit(self._settle, scenario, forest, start)
             finally:
                 self._end(forest)
         except BaseException as error:  # noqa: BLE001 - whoever waits for a result gets it

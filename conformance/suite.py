@@ -183,7 +183,12 @@ class Suite:
                 raise
 
         return Scenario(
-            item.nodeid, ground, mark.plant, call, lambda forest: Stand(forest, mark.plant, clause).evidence()
+            item.nodeid,
+            ground,
+            mark.plant,
+            call,
+            lambda forest: Stand(forest, mark.plant, clause).evidence(),
+            exclusive=mark.is_exclusive,
         )
 
     def _call_in_lab(self, item: pytest.Function) -> bool | None:

@@ -18,7 +18,11 @@ def _planting_of(test: Callable[[Stand], None]) -> PlantingMark:
 
 # What takes a server of its own, or the default clock, is not about the cache, and model_path cannot be cached.
 EVENTS = [
-    pytest.param(test, id=name.removeprefix("test_"), marks=pytest.mark.planting(replace(mark, clocks=(None,))))
+    pytest.param(
+        test,
+        id=name.removeprefix("test_"),
+        marks=pytest.mark.planting(replace(mark, clocks=(None,), side_by_side=True)),
+    )
     for name, test in vars(test_events).items()
     if name.startswith("test_")
     and not (mark := replace(_planting_of(test), configuration=SMALL_CACHE)).alone

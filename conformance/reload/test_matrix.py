@@ -48,6 +48,7 @@ def _events(case: Case) -> Iterator[object]:
                 sources=(case.source,),
                 configuration=case.configuration,
                 clocks=(None,),
+                side_by_side=True,
             )
             yield pytest.param(
                 test,
