@@ -68,11 +68,6 @@ class Ground:
         """The clock of the server, if it is not that of the run."""
         return self.setting.clock
 
-    @property
-    def is_exclusive(self) -> bool:
-        """Whether the tests have the server one after the other: what a cache holds depends on all requests."""
-        return self.configuration.cache_size is not None
-
     def __str__(self) -> str:
         shared = f"{self.setting}, models named by {self.naming}"
         if self.configuration != PLAIN:
