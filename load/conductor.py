@@ -98,6 +98,10 @@ class Conductor:
         count = self.profile.traffic.users
         return count, min(float(count), _SPAWN_RATE)
 
+    def stop(self) -> None:
+        """Let the run be over before its time."""
+        self._over = True
+
     def begin(self) -> None:
         """Begin, once all users are there."""
         if not self._begun_at:
@@ -142,9 +146,10 @@ class Conductor:
 
     def finish(self) -> None:
         """End the server, judge, write the report, and set the exit status."""
-        self._over = True
         if self._finished:
             return
+        self.drain()
+        self._over = True
         self._finished = True
         self._environment.process_exit_code = _ERROR_STATUS
         with contextlib.closing(self._staging):

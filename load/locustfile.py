@@ -6,6 +6,7 @@ users there are, for how long, and what they ask for is up to the profile.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -177,6 +178,8 @@ def _init(environment: Environment, runner: Runner, **_: Any) -> None:
         print("interrupted before anything was sent", file=sys.stderr)
         sys.exit(_ERROR_STATUS)
     _CONDUCTORS[environment] = conductor
+    # Locust listens to this signal only after a run that has a shape.
+    gevent.signal_handler(signal.SIGTERM, conductor.stop)
     runner.register_message("report", lambda msg, **_: conductor.receive(msg.node_id, msg.data))
     runner.register_message("time", lambda msg, **_: conductor.heard(msg.node_id, msg.data))
     _on(
@@ -186,6 +189,8 @@ def _init(environment: Environment, runner: Runner, **_: Any) -> None:
     _on(events.spawning_complete, lambda **_: conductor.begin())
     _on(events.test_stopping, lambda **_: conductor.drain())
     _on(events.test_stop, lambda **_: conductor.finish())
+    # Told to end by a signal, Locust asks for the exit status before it stops the test.
+    _on(events.quitting, lambda **_: conductor.finish())
     _on(events.quit, lambda **_: conductor.leave())
     if isinstance(runner, LocalRunner):
         _SENDERS[environment] = Alone(environment, runner)

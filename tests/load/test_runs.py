@@ -164,8 +164,9 @@ def test_stampede_by_plain_locust(runs: Mapping[str, Future[LoadRun]]) -> None:
     assert run.status == 0, run.output
 
 
-def test_interrupted_run_reports_what_was_done(tmp_path: Path) -> None:
-    """Ctrl-C ends the run with a report, which is not valid, and leaves nothing behind."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_reports_what_was_done(number: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C, or a request to end, ends the run with a report, which is not valid, and leaves nothing behind."""
     long = STEADY | {"traffic.duration": "600"}
     own = [*settings(long), "--report-dir", str(tmp_path / "report")]
     log = tmp_path / "log"
@@ -178,7 +179,7 @@ def test_interrupted_run_reports_what_was_done(tmp_path: Path) -> None:
             lambda: under_way in log.read_text(encoding="utf-8").rpartition("0 in all")[2] or None,
             until=timing.now() + PATIENCE,
         )
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         status = process.wait(PATIENCE)
     run = read_run(status, log.read_text(encoding="utf-8"), tmp_path)
     assert said, run.output
