@@ -185,7 +185,7 @@ def _everything_downloaded() -> None:
     breaks=["cache.lazy"],
 )
 def _loaded_ahead() -> None:
-    """As long as memory has room, models are loaded when they are found."""
+    """As long as memory has room, models are loaded whenever some have changed."""
     prepare, apply = Eviction.__init__, Models.apply
     limits: list[Limits] = []
 
@@ -194,7 +194,10 @@ def _loaded_ahead() -> None:
         limits.extend([given] if given else [])
 
     def fill(self: Models, catalog: Catalog) -> list[tuple[Model, list[Slot]]]:
+        is_first = not self.followed.is_set()
         stale = apply(self, catalog)
+        if is_first:  # there is no predictor yet
+            return stale
         absent = [model for model in self._models.values() if model.latest.resident is None]
         room = limits[0].memory - sum(slot.resident is not None for slot in self.slots()) if limits else 0
         return stale + [(model, [model.latest]) for model in absent[: max(0, room)]]
