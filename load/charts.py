@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,10 @@ _COUNT, _OVER, _LIMIT, _PREDICTED = "#1f5f8b", "#f0a05a", "#b22222", "#2e7d32"
 _RUN, _EVICTED, _PUBLISHED = "#888888", "#111111", "#6a3d9a"
 _KIND_COLOURS = {Kind.HIT: "#1f5f8b", Kind.DISK: "#e08214", Kind.COLD: "#b22222", Kind.UNTOLD: "#555555"}
 
+# A hundredth of a point is finer than any page; matplotlib writes six decimals of each place on a path.
+_PATH = re.compile(r' d="[^"]*"')
+_DECIMALS = re.compile(r"(\.\d\d)\d+")
+
 # Steps that are drawn one by one; of more, the highest and the lowest of each stretch are.
 _MOST_STEPS = 1500
 # Eviction runs that are drawn as lines over the whole height, and ticks at its edge.
@@ -53,7 +58,7 @@ def draw(chart: Callable[[Analysis, Axes], None], analysis: Analysis, height: fl
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
     text = drawn.getvalue()
-    return text[text.index("<svg") :]
+    return _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path[0]), text[text.index("<svg") :])
 
 
 def charts_of(analysis: Analysis) -> list[tuple[str, str]]:
