@@ -39,7 +39,13 @@ class Surroundings:
         self.loads: list[str] = []
         self.reports: list[tuple[int, str | None]] = []
         self.on_load: Callable[[], object] = lambda: None
-        self.supply = Supply(lambda *_: list(self.offered), self.load, self.report)
+        self.asked: list[tuple[str, str]] = []
+        self.supply = Supply(self.candidates, self.load, self.report)
+
+    def candidates(self, name: str, label: str) -> list[Candidate]:
+        """Lease what may be loaded."""
+        self.asked.append((name, label))
+        return list(self.offered)
 
     def load(self, name: str, path: str) -> Any:
         """Load one path."""
@@ -84,6 +90,8 @@ def test_first_candidate_is_loaded_and_kept() -> None:
     assert slot.get() is slot.get()
     assert (slot.get().content.path, slot.get().stamp) == ("new", 2)
     assert around.loads == ["new"]
+    assert around.asked == [("m", "1")]
+    assert slot.stamp == 2
     assert around.reports == [(20, None)]
     assert around.released() == [10]
     watched = weakref.ref(slot.get())
@@ -105,6 +113,7 @@ def test_many_first_requests_are_one_load() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert len({id(each.result()) for each in [pool.submit(ask) for _ in range(4)]}) == 1
     assert around.loads == ["new"]
+    assert around.asked == [("m", "1")]
 
 
 def test_older_content_stands_in_for_what_fails(clock: list[float]) -> None:
@@ -140,6 +149,8 @@ def test_what_cannot_be_loaded_is_not_tried_on_every_request(clock: list[float])
         with pytest.raises(LoadError, match=r"^ValueError: new$"):
             slot.get()
     assert around.loads == ["new"]
+    # The keeper is not asked either.
+    assert around.asked == [("m", "1")]
     assert not slot.servable
     assert slot.failure is not None
     delays = [slot.failure.delay]
