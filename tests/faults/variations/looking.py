@@ -50,13 +50,20 @@ def _half_an_interval_late() -> None:
     "waits-for-two-equal-scans", allowed="it declares three passes in its implementation file", intervals={"passes": 3}
 )
 def _waits_for_two_equal_scans() -> None:
-    """What a scan finds is taken in when the next one finds the same."""
-    look = Inventory.unsettled
+    """What a scan finds is taken in when the next one finds the same, but for the first that is complete."""
+    look, scan = Inventory.unsettled, Keeper._scan
     seen: dict[str, list[File]] = {}
+    ready: list[bool] = []
+
+    def noting(self: Keeper) -> None:
+        scan(self)
+        ready[:] = [self._ready]
+
+    Keeper._scan = noting
 
     def when_seen_twice(self: Inventory, name: str, source: Source, root: str, listed: list[File]) -> Held | None:
         held = look(self, name, source, root, listed)
-        if held is None or not self.generation:
+        if held is None or ready != [True]:
             return held
         again = seen.get(name) == listed
         seen[name] = listed
