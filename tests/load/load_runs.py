@@ -25,6 +25,7 @@ SHORT = {
     "validity.late": "20",
     "validity.generator_cpu": "1.0",
     "validity.requests": "20",
+    "limits.longest_over": "4",
 }
 
 
