@@ -41,7 +41,6 @@ def test_results_satisfy_their_schema(tmp_path: Path) -> None:
     assert outcomes["layouts.unversioned"] == "fail"
     assert outcomes["layouts.source-s3"] == "not-supported"
     assert outcomes["layouts.versioned"] == "deselected"
-    assert outcomes["reload.automatic"] == "untested"
     assert run.results is not None
     assert run.results["verdict"] == "not conformant"
 
