@@ -115,6 +115,7 @@ class PlantingMark:
     started: bool = True
     one_source: bool = False
     side_by_side: bool = False
+    adds_models: bool = False
 
     @property
     def is_exclusive(self) -> bool:
@@ -140,6 +141,7 @@ def planting(
     started: bool = True,
     one_source: bool = False,
     side_by_side: bool = False,
+    adds_models: bool = False,
 ) -> pytest.MarkDecorator:
     """Say what is published for a test, in which way models are named, which predictor class runs, configured how.
 
@@ -149,9 +151,21 @@ def planting(
     nothing shows it; with `one_source`, one is as good as another. `clocks` are those on which it is judged, None being
     that of the run. Unless it is `started`, the test has a server of its own, and starts it. Tests of a server with a
     cache have it one after the other, as what it holds depends on all requests, unless they may run `side_by_side`.
+    A test that `adds_models` later needs a directory of them.
     """
     alone = alone or naming == "model_path" or not started
     mark = PlantingMark(
-        plant, naming, witness, alone, predictors, configuration, sources, clocks, started, one_source, side_by_side
+        plant,
+        naming,
+        witness,
+        alone,
+        predictors,
+        configuration,
+        sources,
+        clocks,
+        started=started,
+        one_source=one_source,
+        side_by_side=side_by_side,
+        adds_models=adds_models,
     )
     return pytest.mark.planting(mark)

@@ -37,6 +37,10 @@ def results_document(
     for which no test ran, where that is not "untested".
     """
     outcomes = judge_clauses(catalogue, tests, without_tests)
+    for clause in catalogue.values():
+        # What the server declares, and no test could be set up for, was not judged.
+        if outcomes[clause.id] is Outcome.NOT_SUPPORTED and not implementation.missing_for(clause):
+            outcomes[clause.id] = Outcome.UNOBSERVABLE
     verdict, judged = judge(catalogue, tests, outcomes, strict=strict, profiles=profiles)
     errors = list(errors)
     if errors and verdict is not Verdict.NOT_CONFORMANT:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, replace
+from random import Random
 
 import pytest
 
 from conformance.catalogue import SOURCES, Catalogue, Clause, Profile
-from conformance.forest import MODELS, Ground, Setting
+from conformance.forest import MODELS, Ground, Grower, Setting
 from conformance.hardware.detection import MISSING
 from conformance.implementation import ClockName, Implementation
 from conformance.marks import PLAIN, SMALL_CACHE, PlantingMark
@@ -17,6 +18,9 @@ from conformance.problems import InvalidInputError
 # A TensorFlow server takes some ten seconds to start. Unless the full product is asked for, its cases share three
 # servers, in which each source and each of these namings occurs, without and with a cache.
 _TENSORFLOW_GROUNDS = frozenset({("s3", "dir", PLAIN), ("local", "paths", PLAIN), ("s3", "dir", SMALL_CACHE)})
+
+
+_SEVERAL_MODELS = "feature multi-model"
 
 
 def parametrize_settings(metafunc: pytest.Metafunc) -> None:
@@ -119,6 +123,18 @@ class Choice:
         """Whether a clause is among those asked for."""
         named = not self.clauses or any(_selects(name, clause) for name in self.clauses)
         return named and (not self.profiles or clause.profile in self.profiles)
+
+
+def replant(item: pytest.Item, clause: Clause, implementation: Implementation) -> None:
+    """Have a server that knows only one model judged on that one, where a test needs no other."""
+    setting, mark = setting_of(item), planting_of(item)
+    if setting is None or mark is None:
+        return
+    if missing_for(item, clause, implementation) == [_SEVERAL_MODELS] and not implementation.missing_for(clause):
+        planting = mark.plant(Grower(setting.predictor, Random(0)))
+        if len(planting.models) == 1 and not planting.strays and not mark.adds_models:
+            alone = replace(mark, naming="model_path", alone=mark.alone or True)
+            item.add_marker(pytest.mark.planting(alone), append=False)
 
 
 def missing_for(item: pytest.Item, clause: Clause, implementation: Implementation) -> list[str]:

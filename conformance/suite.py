@@ -108,6 +108,7 @@ class Suite:
                 ):
                     continue
                 (kept if self.chosen.includes(clause) else deselected).append(item)
+                selection.replant(item, clause, self.run.implementation)
                 if missing := selection.missing_for(item, clause, self.run.implementation):
                     item.stash[LEFT_OUT] = LeftOut(Outcome.NOT_SUPPORTED, f"not declared: {', '.join(missing)}")
                 elif (reason := selection.missing_hardware(item)) is not None:

@@ -1,98 +1,20 @@
-"""Random programs: models are published, changed, broken and removed in any order, and every answer is judged.
-
-A program that ends in an answer which nothing explains is reduced by Hypothesis to the least one that still does, and
-charged to one clause.
-"""
+"""Searches by random programs, of which the first that fails is reduced by Hypothesis to the least that still does."""
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ParamSpec
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as with_seed
-from hypothesis import strategies as st
 from hypothesis.errors import Flaky
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import run_state_machine_as_test
 
-from conformance import timing
 from conformance.clock import Driven
-from conformance.deployment import ServerDiedError
-from conformance.judge import UNVERSIONED, Finding, answer
-from conformance.recording import Recording
-from conformance.reload.broken import BROKEN, OBSTACLE
-from conformance.violations import ViolationError
-from fixtures.trees import Tree
-
-if TYPE_CHECKING:
-    from conformance.stand import Stand
-
-P = ParamSpec("P")
+from conformance.reload.program import FaultFoundError, Program, ServerGone
+from conformance.reload.search import Search
+from conformance.stand import Stand
 
 STEPS = 24
-
-# Few, so that much happens to each of them; the order of the numbers as text is not that of the integers.
-_NAMES = ("a", "b")
-_VERSIONS = ("2", "9", "10")
-
-_looks = st.booleans()
-_names = st.sampled_from(_NAMES)
-_versions = st.sampled_from(_VERSIONS)
-
-
-class _FaultFoundError(Exception):
-    """A step met an answer that nothing explains."""
-
-
-class _Abandoned(BaseException):
-    """The server is gone, so that no step can follow."""
-
-
-def _step(function: Callable[P, None]) -> Callable[P, None]:
-    @functools.wraps(function)
-    def step(*given: P.args, **named: P.kwargs) -> None:
-        try:
-            function(*given, **named)
-        except ServerDiedError as death:
-            raise _Abandoned from death
-
-    return step
-
-
-@dataclass
-class Search:
-    """What is known of a server so far.
-
-    `clause` is the one that is charged with what went wrong, a violation or the death of the server; `longest_wait` are
-    the seconds for which an answer had to be waited for.
-    """
-
-    stand: Stand
-    program: Program | None = None
-    violation: ViolationError | None = None
-    death: ServerDiedError | None = None
-    clause: str = ""
-    longest_wait: float = 0.0
-
-    def accuse(self, finding: Finding, script: Sequence[str], names: Sequence[str]) -> None:
-        """Keep a finding: the last one is that of the least program."""
-        self.clause = finding.clause
-        evidence = replace(self.stand.evidence(*names), program=tuple(script))
-        self.violation = ViolationError(finding.expected, finding.observed, evidence)
-
-    def bury(self, death: BaseException | None) -> None:
-        """Keep the death of the server, and charge it to the last change."""
-        assert self.program is not None
-        self.clause = self.program.last_event
-        self.death = ServerDiedError(f"{death}, in the course of a program: {'; '.join(self.program.script)}")
-
-    def check(self, clause: str) -> None:
-        """Raise what the clause is charged with, if it is this one."""
-        if clause == self.clause:
-            raise self.death or self.violation or AssertionError(clause)
 
 
 def search(stand: Stand, programs: int, seed: int) -> Search:
@@ -105,9 +27,12 @@ def search(stand: Stand, programs: int, seed: int) -> Search:
     for name in list(stand.models):
         stand.remove(name)
 
+    last: Program | None = None
+
     def program() -> Program:
-        found.program = Program(found, next(numbers))
-        return found.program
+        nonlocal last
+        last = Program(found, next(numbers))
+        return last
 
     # The seed is read from whatever makes the programs.
     with_seed(seed)(program)
@@ -127,271 +52,9 @@ def search(stand: Stand, programs: int, seed: int) -> Search:
                 suppress_health_check=list(HealthCheck),
             ),
         )
-    except (_FaultFoundError, Flaky):
+    except (FaultFoundError, Flaky):
         assert found.violation is not None
-    except _Abandoned as abandoned:
-        found.bury(abandoned.__cause__)
+    except ServerGone as gone:
+        assert last is not None
+        found.bury(gone.__cause__, last.script, last.last_event)
     return found
-
-
-class Program(RuleBasedStateMachine):
-    """One program on models that no other has; the rules are its steps."""
-
-    def __init__(self, found: Search, number: int) -> None:
-        super().__init__()
-        self._search = found
-        self._stand = found.stand
-        self._number = number
-        self._recording = Recording(found.stand)
-        self.script: list[str] = []
-        self._were_unversioned: set[str] = set()
-        self._ever: dict[str, set[str]] = {}
-
-    @property
-    def last_event(self) -> str:
-        """The clause that asks to see the last change."""
-        return self._recording.last_event or "reload.removed-then-restored"
-
-    @rule(name=_names, version=_versions, look=_looks)
-    @_step
-    def publish_version(self, name: str, version: str, *, look: bool) -> None:
-        """Publish a version of a model that has versions, or that is not there."""
-        versions = self._versions(name)
-        if UNVERSIONED in versions or version in versions:
-            return
-        self._say(f"publish version {version} of {name}")
-        if version in self._recording.lately_served(self._model(name)):
-            # Removed and published again, while the server may not have looked.
-            event = "reload.updated-in-place"
-        else:
-            event = "reload.version-added" if versions else self._return_of(name, unversioned=False)
-        self._ever.setdefault(name, set()).add(version)
-        self._recording.put(self._model(name), self._stand.grow().at(version), event=event)
-        self._look_at_all(look)
-
-    @rule(name=_names, look=_looks)
-    @_step
-    def publish_unversioned(self, name: str, *, look: bool) -> None:
-        """Publish a model without versions, where nothing is."""
-        if self._versions(name):
-            return
-        self._say(f"publish {name} without versions")
-        lately = self._recording.lately_served(self._model(name))
-        event = "reload.updated-in-place" if UNVERSIONED in lately else self._return_of(name, unversioned=True)
-        self._were_unversioned.add(name)
-        self._recording.put(self._model(name), self._stand.grow(), event=event)
-        self._look_at_all(look)
-
-    @precondition(lambda self: self._published())
-    @rule(data=st.data(), look=_looks)
-    @_step
-    def overwrite(self, data: st.DataObject, *, look: bool) -> None:
-        """Overwrite the files of a version by others of the same size."""
-        name, version = self._draw_version(data)
-        if not self._recording.is_broken(self._model(name), version):
-            self._say(f"overwrite version {version} of {name}" if version else f"overwrite {name}")
-            files = self._stand.grow()
-            self._recording.put(
-                self._model(name), files.at(version) if version else files, event="reload.updated-in-place"
-            )
-            self._look_at_all(look)
-
-    @precondition(lambda self: self._published() and self._stand.predictor == "python")
-    @rule(data=st.data(), look=_looks)
-    @_step
-    def add_file(self, data: st.DataObject, *, look: bool) -> None:
-        """Add a file to a version."""
-        name, version = self._draw_version(data)
-        if not self._recording.is_broken(self._model(name), version):
-            self._say(f"add a file to version {version} of {name}" if version else f"add a file to {name}")
-            key, file = next(iter(self._stand.grow().items()))
-            further = Tree({f"further-{len(self.script)}/{key}": file})
-            self._recording.put(
-                self._model(name), further.at(version) if version else further, event="reload.structure-changed"
-            )
-            self._look_at_all(look)
-
-    @precondition(lambda self: self._published() and self._stand.predictor == "python")
-    @rule(data=st.data(), look=_looks)
-    @_step
-    def delete_file(self, data: st.DataObject, *, look: bool) -> None:
-        """Delete a file of a version that has more."""
-        name, version = self._draw_version(data)
-        tree = self._stand.models[self._model(name)]
-        keys = [key for key in tree if key.startswith(f"{version}/")] if version else list(tree)
-        if len(keys) > 1 and not self._recording.is_broken(self._model(name), version):
-            key = data.draw(st.sampled_from(keys), "key")
-            self._say(f"delete {key} of {name}")
-            self._recording.remove_file(self._model(name), key, event="reload.structure-changed")
-            self._look_at_all(look)
-
-    @precondition(lambda self: self._published())
-    @rule(data=st.data(), look=_looks)
-    @_step
-    def remove_version(self, data: st.DataObject, *, look: bool) -> None:
-        """Remove one version of a model, or the model if it has none."""
-        name, version = self._draw_version(data)
-        last = len(self._versions(name)) == 1
-        self._say(f"remove version {version} of {name}" if version else f"remove {name}")
-        event = "reload.model-removed" if last else "reload.version-removed"
-        self._recording.remove(self._model(name), version, event=event)
-        self._look_at_all(look)
-
-    @precondition(lambda self: self._published())
-    @rule(data=st.data(), look=_looks)
-    @_step
-    def remove_model(self, data: st.DataObject, *, look: bool) -> None:
-        """Remove a model with all of its versions."""
-        name = data.draw(st.sampled_from(self._published()), "model")
-        self._say(f"remove {name} with all of its versions")
-        for version in self._versions(name):
-            self._recording.remove(self._model(name), version, event="reload.model-removed")
-        self._look_at_all(look)
-
-    @precondition(lambda self: self._published())
-    @rule(data=st.data(), look=_looks)
-    @_step
-    def break_version(self, data: st.DataObject, *, look: bool) -> None:
-        """Overwrite a version that is being served by one that cannot be loaded."""
-        name, version = self._draw_version(data)
-        if self._recording.is_broken(self._model(name), version):
-            return
-        self._look()
-        # Only what was served can be kept, and only where nothing takes it away again.
-        if not self._ask(name, version or None) or self._has_cache:
-            return
-        self._say(f"break version {version} of {name}" if version else f"break {name}")
-        self._recording.break_version(
-            self._model(name), version, BROKEN[self._stand.predictor], event="reload.broken-keeps-last-good"
-        )
-        self._look_at_all(look)
-
-    @precondition(lambda self: self._broken())
-    @rule(data=st.data(), look=_looks)
-    @_step
-    def mend_version(self, data: st.DataObject, *, look: bool) -> None:
-        """Overwrite what cannot be loaded by what can."""
-        name, version = data.draw(st.sampled_from(self._broken()), "version")
-        self._say(f"mend version {version} of {name}" if version else f"mend {name}")
-        self._recording.mend_version(
-            self._model(name),
-            version,
-            self._stand.grow(),
-            event="reload.broken-keeps-last-good",
-            obstacle=OBSTACLE[self._stand.predictor],
-        )
-        self._look_at_all(look)
-
-    @rule(name=_names)
-    @_step
-    def ask_for_the_latest(self, name: str) -> None:
-        """Ask for a model, whatever the server has seen of it so far."""
-        self._ask(name, None)
-
-    @rule(name=_names, version=_versions)
-    @_step
-    def ask_for_a_version(self, name: str, version: str) -> None:
-        """Ask for a version that was there at some time, whatever the server has seen of it so far."""
-        if version in self._ever.get(name, set()):
-            self._ask(name, version)
-
-    @precondition(lambda self: self._evicts)
-    @rule()
-    @_step
-    def evict(self) -> None:
-        """Make the server evict."""
-        self._say("evict")
-        self._stand.await_eviction()
-
-    def teardown(self) -> None:
-        """Leave nothing behind for the next program."""
-        for name in _NAMES:
-            if self._stand.models.get(self._model(name)):
-                self._stand.remove(self._model(name))
-
-    def _draw_version(self, data: st.DataObject) -> tuple[str, str]:
-        name = data.draw(st.sampled_from(self._published()), "model")
-        return name, data.draw(st.sampled_from(sorted(self._versions(name))), "version")
-
-    @property
-    def _has_cache(self) -> bool:
-        return self._stand.forest.ground.configuration.cache_size is not None
-
-    @property
-    def _evicts(self) -> bool:
-        return self._has_cache and isinstance(self._stand.deployment.clock, Driven)
-
-    def _look(self) -> None:
-        self._say("look")
-        self._stand.catch_up()
-        if not isinstance(self._stand.deployment.clock, Driven):
-            for name in self._ever.keys() | self._were_unversioned:
-                self._recording.await_current(self._model(name))
-
-    def _look_at_all(self, look: bool) -> None:
-        """Make the server look, or give it the time to, and ask for everything that there ever was."""
-        if look:
-            self._look()
-            for name in sorted(self._ever.keys() | self._were_unversioned):
-                self._ask(name, None)
-                for version in sorted(self._ever.get(name, ())):
-                    self._ask(name, version)
-
-    def _ask(self, name: str, version: str | None) -> bool:
-        """Ask, and judge the answer with all that came before; tells whether it is that of what is published now.
-
-        The contract is silent on a version that is asked of a model without versions.
-        """
-        model = self._model(name)
-        if version is not None and UNVERSIONED in self._recording.lately_served(model):
-            return False
-        self._say(f"ask for {name}" if version is None else f"ask for version {version} of {name}")
-        # What is loaded when it is asked for may come with a later answer. When a program that has failed is reduced,
-        # it is known how much later at the most.
-        search = self._search
-        patience = 2 * search.longest_wait if search.violation else self._stand.deployment.pace.load
-        begun = timing.now()
-        request = self._recording.ask(model, version)
-
-        def explained() -> bool | None:
-            nonlocal request
-            if not self._recording.findings(request):
-                return True
-            request = self._recording.ask(model, version)
-            return None
-
-        timing.poll(explained, until=begun + patience)
-        for finding in self._recording.findings(request):
-            search.accuse(finding, self.script, [model])
-            raise _FaultFoundError(finding.clause)
-        if request.begun > begun:
-            search.longest_wait = max(search.longest_wait, request.ended - begun)
-        self._recording.record(request)
-        return request.tokens == answer(self._recording.servable(model), version)
-
-    def _model(self, name: str) -> str:
-        return f"program-{self._number}-{name}"
-
-    def _versions(self, name: str) -> list[str]:
-        return list(self._recording.folders(self._model(name)))
-
-    def _published(self) -> list[str]:
-        return [name for name in _NAMES if self._versions(name)]
-
-    def _broken(self) -> list[tuple[str, str]]:
-        return [
-            (name, version)
-            for name in _NAMES
-            for version in self._versions(name)
-            if self._recording.is_broken(self._model(name), version)
-        ]
-
-    def _return_of(self, name: str, *, unversioned: bool) -> str:
-        """Give the clause that a model comes back by, or comes in."""
-        if name in (self._ever if unversioned else self._were_unversioned):
-            return "reload.versioned-to-unversioned"
-        back = name in self._ever or name in self._were_unversioned
-        return "reload.removed-then-restored" if back else "reload.model-added"
-
-    def _say(self, line: str) -> None:
-        self.script.append(line)

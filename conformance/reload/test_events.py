@@ -11,7 +11,7 @@ def _one_model(grow: Grow) -> Planting:
 
 
 @clause("reload.model-added")
-@planting(_one_model, clocks=ALSO_IN_REAL_TIME)
+@planting(_one_model, clocks=ALSO_IN_REAL_TIME, adds_models=True)
 def test_new_model_is_served(stand: Stand) -> None:
     """A model that appears in models.dir is served in time."""
     stand.expect_served("there")
@@ -45,6 +45,19 @@ def test_models_are_reloaded_without_any_setting(stand: Stand) -> None:
         expected="the update or the new version in time, without any setting",
         observed=stand.describe(answer),
     )
+
+
+def _only_model(grow: Grow) -> Planting:
+    return Planting({"only": grow()})
+
+
+@clause("reload.model-removed")
+@planting(_only_model)
+def test_model_without_files_is_served_no_more(stand: Stand) -> None:
+    """A model of which all files are removed errs in time."""
+    stand.expect_served("only")
+    stand.remove("only")
+    stand.expect_gone("only")
 
 
 def _two_models(grow: Grow) -> Planting:
@@ -160,7 +173,7 @@ def test_model_returns_after_its_last_version_was_removed(stand: Stand) -> None:
 
 
 @clause("reload.removed-then-restored")
-@planting(_one_model, alone=True)
+@planting(_one_model, alone=True, adds_models=True)
 def test_server_survives_an_emptied_directory(stand: Stand) -> None:
     """A server whose models.dir is emptied lives on, and serves what appears there later."""
     stand.expect_served("there")

@@ -14,12 +14,6 @@ from conformance.reload import test_events
 from conformance.reload.matrix import Case, all_cases, usual_cases
 from conformance.stand import Stand
 
-# What these publish is seen in a directory of models only.
-ONLY_IN_A_DIRECTORY = (
-    test_events.test_new_model_is_served,
-    test_events.test_server_survives_an_emptied_directory,
-)
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every event in every case of the matrix that it can happen in."""
@@ -39,7 +33,7 @@ def _events(case: Case) -> Iterator[object]:
             continue
         marks = {mark.name: mark.args[0] for mark in test.pytestmark}
         planting: PlantingMark = marks["planting"]
-        if None in planting.clocks and case.naming in _namings(test, planting):
+        if None in planting.clocks and case.naming in _namings(planting):
             further = replace(
                 planting,
                 naming=case.naming,
@@ -57,8 +51,8 @@ def _events(case: Case) -> Iterator[object]:
             )
 
 
-def _namings(test: Callable[[Stand], None], planting: PlantingMark) -> tuple[Naming, ...]:
-    if test in ONLY_IN_A_DIRECTORY:
+def _namings(planting: PlantingMark) -> tuple[Naming, ...]:
+    if planting.adds_models:
         return ("dir",)
     models = planting.plant(Grower("python", Random(0))).models
     return ("dir", "paths", "model_path") if len(models) == 1 else ("dir", "paths")
