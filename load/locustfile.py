@@ -125,7 +125,7 @@ class ModelUser(FastHttpUser):
         """Take part in the traffic of this process."""
         self._traffic = _SENDERS[self.environment].playing
         self._orders = self._traffic.orders()
-        self._path = self._traffic.briefing.predict.split(" ", 1)[1]
+        self._method, self._path = self._traffic.briefing.predict.split(" ", 1)
 
     @task
     def ask(self) -> None:
@@ -135,7 +135,9 @@ class ModelUser(FastHttpUser):
 
     def _post(self, body: str) -> Answer:
         headers = {"Content-Type": "application/json"}
-        with self.client.post(self._path, data=body, headers=headers, name="error", catch_response=True) as response:
+        with self.client.request(
+            self._method, self._path, data=body, headers=headers, name="error", catch_response=True
+        ) as response:
             answer = read_answer(response.status_code, response.text)
             response.request_meta["name"] = "answer" if answer.kind is Kind.UNTOLD else answer.kind.name.lower()
             if answer.tokens is not None or (answer.status and '"version"' in body):

@@ -80,7 +80,7 @@ class Traffic:
     def report(self) -> dict[str, Any]:
         """Give what happened since the last report, as a message."""
         usage, self._usage = self._usage, self._usage[-1:]
-        return {**self.sheet.take(), "usage": usage, "machine": machine(), "now": timing.now(), "open": self._busy}
+        return {**self.sheet.take(), "usage": usage, "machine": machine()}
 
     # --- what users do ---
 
