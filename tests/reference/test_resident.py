@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reference import eviction as eviction_module
 from reference import resident
 from reference.errors import LoadError
 from reference.eviction import Eviction, Limits, least_recently_used
@@ -21,6 +22,7 @@ from reference.resident import (
     end_request,
     hold,
 )
+from tests.reference.harness import ALLOWANCE, await_
 
 
 class Content:
@@ -255,6 +257,7 @@ class FakeModels:
     def __init__(self, around: Surroundings, count: int) -> None:
         self.supply = around.supply
         self.retries = 0
+        self.failures = 0
         self._slots = [Slot("m", str(number), 2, around.supply) for number in range(count)]
 
     def slots(self) -> list[Slot]:
@@ -262,8 +265,11 @@ class FakeModels:
         return self._slots
 
     def retry_failed(self) -> None:
-        """Count."""
+        """Count, and fail as often as `failures` says."""
         self.retries += 1
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("a run that fails")
 
 
 class FakeLink:
@@ -335,6 +341,33 @@ def test_what_was_never_accessed_goes_from_disk_first() -> None:
     link.there = [("m", "0"), ("other", ""), ("m", "1")]
     eviction.run()
     assert link.dropped == [[("other", "")]]
+
+
+def test_run_cleans_up_where_something_was_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Garbage is collected, and memory given back, by each run that let something go, and by no other."""
+    trims: list[int] = []
+    monkeypatch.setattr(eviction_module, "_trim", lambda: trims.append(1))
+    slots, _, eviction, _ = evicting(2, None)
+    eviction.run()
+    assert trims == []
+    for slot in slots:
+        slot.evict()
+        eviction.run()
+        eviction.run()
+    assert len(trims) == len(slots)
+
+
+def test_runs_go_on_whatever_goes_wrong() -> None:
+    """Runs follow each other by themselves, also after one that failed."""
+    _, link, eviction, models = evicting(1, None)
+    models.failures = 2
+    eviction.start(0.01)
+
+    def has_run_often() -> None:
+        assert models.retries > 4
+
+    await_(has_run_often, ALLOWANCE)
+    assert link.closed == []
 
 
 def test_run_without_limits_evicts_nothing() -> None:

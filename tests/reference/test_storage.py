@@ -23,6 +23,7 @@ from reference.run_folder import claim
 from reference.s3 import parse_url
 from reference.sources import File
 from reference.store import Store
+from tests.reference.harness import ALLOWANCE, await_
 
 
 class FakeSource:
@@ -127,6 +128,52 @@ def test_store_refuses_a_mix(store: Store, tmp_path: Path) -> None:
         store.add(source, version)
     assert list((tmp_path / "revisions").iterdir()) == []
     assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_revision_has_its_files_in_their_folders(store: Store) -> None:
+    """Files lie where their keys say, below the prefix of the version, however deep."""
+    source = FakeSource(**{"1__a__b__c": "deep", "1__d": "flat"})
+    version = analyse(source.listing(), "", "python").versions["1"]
+    revision = store.add(source, version)
+    assert revision.version is version
+    assert (revision.path / "a/b/c").read_text() == "deep"
+    assert (revision.path / "d").read_text() == "flat"
+
+
+def test_one_file_alone_needs_no_second_look(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a version that is one file no listing has to show that its files lay together."""
+    source = FakeSource(**{"1__a": "x"})
+    version = analyse(source.listing(), "", "python").versions["1"]
+    monkeypatch.setattr(source, "listing", lambda _: pytest.fail("the source is listed again"))
+    assert (store.add(source, version).path / "a").read_text() == "x"
+
+
+def test_discarded_revision_goes_at_once(store: Store, tmp_path: Path) -> None:
+    """A revision that nobody leases is gone when it is discarded, and its bytes soon are."""
+    source = FakeSource(**{"1__a": "x"})
+    revision = store.add(source, analyse(source.listing(), "", "python").versions["1"])
+    store.discard(revision)
+    assert not revision.path.exists()
+
+    def is_deleted() -> None:
+        assert list((tmp_path / "staging").iterdir()) == []
+
+    await_(is_deleted, ALLOWANCE)
+
+
+def test_holder_that_is_gone_gives_up_its_own_leases(store: Store) -> None:
+    """All leases of a holder end together, and those of others stay."""
+    source = FakeSource(**{"1__a": "x", "2__a": "y"})
+    versions = analyse(source.listing(), "", "python").versions
+    first, second = store.add(source, versions["1"]), store.add(source, versions["2"])
+    store.lease(first, "gone")
+    store.lease(first, "gone")
+    store.lease(second, "there")
+    store.discard(first)
+    store.discard(second)
+    store.release_all("gone")
+    assert not first.path.exists()
+    assert second.path.exists()
 
 
 def test_lease_keeps_a_discarded_revision(store: Store) -> None:
