@@ -105,6 +105,23 @@ def _first_path_only() -> None:
     seen="Triton refuses a model without version folders: docs/user_guide/model_repository.md",
     on=[PYTHON_LOCAL],
     breaks=["config.models-dir"],
+    # All of these are judged with unversioned models in a directory of models.
+    also=[
+        "layouts.unversioned",
+        "layouts.not-an-integer",
+        "layouts.bad-model-isolated",
+        "clients.by-name",
+        "clients.sole-name-optional",
+        "clients.python.load-model-path",
+        "clients.python.exact-object",
+        "clients.python.load-once",
+        "reload.model-added",
+        "reload.model-removed",
+        "reload.structure-changed",
+        "reload.updated-in-place",
+        "reload.versioned-to-unversioned",
+        "reload.in-flight",
+    ],
 )
 def _unversioned_not_in_dir() -> None:
     """Of models.dir only those subdirectories are models that have versions."""
