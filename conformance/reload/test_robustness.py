@@ -163,6 +163,7 @@ def _to_be_superseded(grow: Grow) -> Planting:
 @planting(_to_be_superseded)
 def test_older_revision_never_comes_back(stand: Stand) -> None:
     """Once a process has served a new version, none of its later answers is from the one before."""
+    stand.expect_served("versioned", "1")
     stand.put("versioned", versions({"7": stand.grow()}))
     switched = {_of(stand.expect_served("versioned", "7"), "process")}
     newest = frozenset(stand.models["versioned"].under("7").tokens.values())
