@@ -179,6 +179,7 @@ def _all_reloaded_on_any_change() -> None:
     seen="https://github.com/triton-inference-server/server/issues/2076: the old model goes before the new one comes",
     on=[ONNX_LOCAL],
     breaks=["reload.no-gap"],
+    also=["reload.in-flight"],
 )
 def _unloads_before_it_loads() -> None:
     """While an update in place is loaded, which takes a moment, the model is not available."""
