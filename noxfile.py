@@ -56,7 +56,8 @@ def conformance_frameworks(session: nox.Session) -> None:
         arguments = ["--implementation", REFERENCE_FILE, *arguments]
     sync(session, *JUDGE, *REFERENCE, "--group", "frameworks", "--group", "torch")
     session.run(
-        "python", "-m", "pytest", "-p", "conformance.plugin", "--quiet", "--strict", *arguments,
+        # The request that imports a framework first may take longer than others.
+        "python", "-m", "pytest", "-p", "conformance.plugin", "--quiet", "--strict", "--patience", "4", *arguments,
         "conformance/clients/test_memory.py",
         env={"SERVECHECK_FRAMEWORKS": "1"}, interrupt_timeout=60,
         success_codes=[0, 2],  # one clause is a part of a profile; if it fails, --strict makes it 1
