@@ -133,7 +133,6 @@ def _model_path_on_s3_not_found() -> None:
         "clients.explicit-version",
         "clients.single-name-optional",
         "layouts.prefix-neighbours",
-        "reload.version-added",
     ],
 )
 def _onnx_not_from_a_directory() -> None:
