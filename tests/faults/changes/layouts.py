@@ -189,7 +189,7 @@ def _stray_file_spoils_onnx_model() -> None:
     seen="plausible: only the files at the top of a model are copied",
     on=[PYTHON_LOCAL],
     breaks=["layouts.python-any"],
-    also=["clients.python.load-model-path", "reload.structure-changed"],
+    also=["clients.python.load-model-path", "layouts.not-an-integer", "reload.structure-changed"],
 )
 def _folders_left_out() -> None:
     """Of a python model the files in folders are left out."""
