@@ -4,10 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from conformance import timing
 from conformance.deployment import Answer
-from conformance.marks import Grow, Planting, clause, planting
+from conformance.marks import Configuration, Grow, Planting, clause, planting
 from conformance.reload.broken import BROKEN
 from conformance.stand import Stand
 from fixtures.trees import Tree, versions
+
+
+# A server whose one thread waits for the reload that it was told to make answers nothing meanwhile.
+THREADED = Configuration(threads_per_process=4)
 
 
 def _two_models(grow: Grow) -> Planting:
@@ -150,6 +154,15 @@ def _to_be_updated(grow: Grow) -> Planting:
 @planting(_to_be_updated)
 def test_no_request_fails_while_an_update_comes_in(stand: Stand) -> None:
     """Of the requests sent while a model is overwritten, none fails."""
+    stand.expect_served("changing")
+    model = stand.grow()
+    _expect_no_gap(stand, "changing", model, frozenset(model.tokens.values()))
+
+
+@clause("reload.no-gap")
+@planting(_to_be_updated, configuration=THREADED)
+def test_no_request_fails_on_one_thread_while_another_reloads(stand: Stand) -> None:
+    """With several threads, of which one may wait for the reload, none of the requests to the others fails either."""
     stand.expect_served("changing")
     model = stand.grow()
     _expect_no_gap(stand, "changing", model, frozenset(model.tokens.values()))
