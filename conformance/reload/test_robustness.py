@@ -9,7 +9,6 @@ from conformance.reload.broken import BROKEN
 from conformance.stand import Stand
 from fixtures.trees import Tree, versions
 
-
 # A server whose one thread waits for the reload that it was told to make answers nothing meanwhile.
 THREADED = Configuration(threads_per_process=4)
 
