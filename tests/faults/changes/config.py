@@ -62,7 +62,7 @@ def _small_disk_cache_accepted() -> None:
     seen="plausible: one configured model is read without looking for versions",
     on=[PYTHON_LOCAL],
     breaks=["config.model-path"],
-    also=["clients.explicit-version", "reload.version-added"],
+    also=["clients.explicit-version"],
 )
 def _versions_of_model_path_unseen() -> None:
     """The directory of model_path is one model, whatever versions it holds."""

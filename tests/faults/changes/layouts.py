@@ -105,7 +105,8 @@ def _dies_on_stray_file() -> None:
         "clients.explicit-version",
         "clients.single-name-optional",
         "layouts.prefix-neighbours",
-        "reload.version-added",
+        "reload.list-get-race",
+        "reload.source-outage",
     ],
 )
 def _model_path_on_s3_not_found() -> None:
