@@ -89,6 +89,11 @@ class Rate(_Open):
     arrival: Literal["rate"]
     rate: Annotated[float, Field(gt=0)]
 
+    @property
+    def requests(self) -> float:
+        """How many there are to be, after the warm-up."""
+        return self.rate * self.duration
+
     def rate_at(self, seconds: float) -> float:  # noqa: ARG002 - that of a ramp depends on it
         """Give the rate of requests a second, so many seconds after the beginning."""
         return self.rate
@@ -102,6 +107,12 @@ class Ramp(_Open):
     factor: Annotated[float, Field(gt=1)] = 1.5
     step: Seconds = 10.0
     knee: Annotated[float, Field(gt=1)] = 5.0
+
+    @property
+    def requests(self) -> float:
+        """How many there are to be, after the warm-up."""
+        steps = int(self.duration // self.step)
+        return sum(self.first_rate * self.factor**number for number in range(steps)) * self.step
 
     def rate_at(self, seconds: float) -> float:
         """Give the rate of requests a second, so many seconds after the beginning."""
@@ -118,6 +129,11 @@ class Waves(_Table):
     users: Count
     waves: Count
     models: Literal["different", "same"]
+
+    @property
+    def requests(self) -> float:
+        """How many there are to be, after the caches are full."""
+        return float(self.users * self.waves)
 
 
 class Publications(_Table):
@@ -186,6 +202,8 @@ class Profile(_Table):
     def _fits(self) -> Self:
         if self.publications is not None and self.publications.models > self.trees.models:
             raise ValueError("publications.models: there are only so many models as trees.models says")
+        if self.traffic.requests < self.validity.requests:
+            raise ValueError(f"validity.requests: the traffic is of {self.traffic.requests:.0f} requests only")
         if isinstance(self.traffic, Waves):
             if self.publications is not None:
                 raise ValueError("publications: there are none between waves; take traffic.arrival rate or ramp")

@@ -25,7 +25,7 @@ def orders(profile: Profile, *, seconds: float = SECONDS, sender: int = 0) -> li
 
 def test_users_together_keep_the_rate() -> None:
     """However many users share it, the promised rate is kept over any ten seconds, from the first moment on."""
-    profile = load_profile("steady", ["traffic.rate=25", "traffic.users=40"])
+    profile = load_profile("steady", ["traffic.rate=25", "traffic.users=40", "validity.requests=800"])
     dues = [order.due for order in orders(profile)]
     assert min(dues) >= 1000.0
     for start in range(1000, 1190, 10):

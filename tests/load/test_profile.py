@@ -19,6 +19,8 @@ arrival = "rate"
 rate = 5
 users = 5
 duration = 1
+[validity]
+requests = 5
 """
 
 
@@ -46,6 +48,7 @@ def test_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
 def test_override_takes_the_place_of_the_file() -> None:
     """A key is overridden by `table.key=value`, numbers and text alike."""
     overrides = ["traffic.rate=7.5", "trees.source=local", "trees.size=2MB", "limits.prediction=0.2"]
+    overrides.append("validity.requests=800")
     profile = load_profile("steady", overrides)
     assert isinstance(profile.traffic, Rate)
     assert profile.traffic.rate == 7.5
@@ -80,6 +83,7 @@ def test_missing_key_is_named(line: str, words: str, tmp_path: Path) -> None:
         ("trees.size=large", "trees.size: 'large' is no size"),
         ("cache.disk_cache_size=1", "cache: disk_cache_size must be greater than or equal to cache_size"),
         ("publications.models=99", "publications.rate: Field required"),
+        ("validity.requests=6", "validity.requests: the traffic is of 5 requests only"),
         ("rate", "--set rate: write table.key=value"),
         ("about.text=1", "--set about.text=1: about is no table"),
     ],
