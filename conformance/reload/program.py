@@ -25,8 +25,6 @@ _NAMES = ("a", "b")
 _VERSIONS = ("2", "9", "10")
 
 _looks = st.booleans()
-_names = st.sampled_from(_NAMES)
-_versions = st.sampled_from(_VERSIONS)
 
 
 class FaultFoundError(Exception):
@@ -58,7 +56,6 @@ class Program(RuleBasedStateMachine):
         self._number = number
         self._recording = Recording(found.stand)
         self.script: list[str] = []
-        self._were_unversioned: set[str] = set()
         self._ever: dict[str, set[str]] = {}
 
     @property
@@ -66,34 +63,22 @@ class Program(RuleBasedStateMachine):
         """The clause that asks to see the last change."""
         return self._recording.last_event or "reload.removed-then-restored"
 
-    @rule(name=_names, version=_versions, look=_looks)
+    @precondition(lambda self: self._publishable())
+    @rule(data=st.data(), look=_looks)
     @_step
-    def publish_version(self, name: str, version: str, *, look: bool) -> None:
-        """Publish a version of a model that has versions, or that is not there."""
-        versions = self._versions(name)
-        if UNVERSIONED in versions or version in versions:
-            return
-        self._say(f"publish version {version} of {name}")
-        if version in self._recording.lately_served(self._model(name)):
+    def publish(self, data: st.DataObject, *, look: bool) -> None:
+        """Publish a version that is not there, or a model without versions where nothing is."""
+        name, version = data.draw(st.sampled_from(self._publishable()), "version")
+        lately = self._recording.lately_served(self._model(name))
+        if version in lately:
             # Removed and published again, while the server may not have looked.
             event = "reload.updated-in-place"
         else:
-            event = "reload.version-added" if versions else self._return_of(name, unversioned=False)
+            event = "reload.version-added" if self._versions(name) else self._return_of(name, version)
+        self._say(f"publish version {version} of {name}" if version else f"publish {name} without versions")
         self._ever.setdefault(name, set()).add(version)
-        self._recording.put(self._model(name), self._stand.grow().at(version), event=event)
-        self._look_at_all(look)
-
-    @rule(name=_names, look=_looks)
-    @_step
-    def publish_unversioned(self, name: str, *, look: bool) -> None:
-        """Publish a model without versions, where nothing is."""
-        if self._versions(name):
-            return
-        self._say(f"publish {name} without versions")
-        lately = self._recording.lately_served(self._model(name))
-        event = "reload.updated-in-place" if UNVERSIONED in lately else self._return_of(name, unversioned=True)
-        self._were_unversioned.add(name)
-        self._recording.put(self._model(name), self._stand.grow(), event=event)
+        files = self._stand.grow()
+        self._recording.put(self._model(name), files.at(version) if version else files, event=event)
         self._look_at_all(look)
 
     @precondition(lambda self: self._published())
@@ -196,18 +181,14 @@ class Program(RuleBasedStateMachine):
         )
         self._look_at_all(look)
 
-    @rule(name=_names)
+    @precondition(lambda self: self._ever)
+    @rule(data=st.data())
     @_step
-    def ask_for_the_latest(self, name: str) -> None:
-        """Ask for a model, whatever the server has seen of it so far."""
-        self._ask(name, None)
-
-    @rule(name=_names, version=_versions)
-    @_step
-    def ask_for_a_version(self, name: str, version: str) -> None:
-        """Ask for a version that was there at some time, whatever the server has seen of it so far."""
-        if version in self._ever.get(name, set()):
-            self._ask(name, version)
+    def ask(self, data: st.DataObject) -> None:
+        """Ask for the latest or another version that was there at some time, whatever the server has seen so far."""
+        name = data.draw(st.sampled_from(sorted(self._ever)), "model")
+        version = data.draw(st.sampled_from(sorted(self._ever[name] | {UNVERSIONED})), "version")
+        self._ask(name, version or None)
 
     @precondition(lambda self: self._evicts)
     @rule()
@@ -239,16 +220,16 @@ class Program(RuleBasedStateMachine):
         self._say("look")
         self._stand.catch_up()
         if not isinstance(self._stand.deployment.clock, Driven):
-            for name in self._ever.keys() | self._were_unversioned:
+            for name in self._ever:
                 self._recording.await_current(self._model(name))
 
     def _look_at_all(self, look: bool) -> None:
         """Make the server look, or give it the time to, and ask for everything that there ever was."""
         if look:
             self._look()
-            for name in sorted(self._ever.keys() | self._were_unversioned):
+            for name, versions in sorted(self._ever.items()):
                 self._ask(name, None)
-                for version in sorted(self._ever.get(name, ())):
+                for version in sorted(versions - {UNVERSIONED}):
                     self._ask(name, version)
 
     def _ask(self, name: str, version: str | None) -> bool:
@@ -289,6 +270,17 @@ class Program(RuleBasedStateMachine):
     def _versions(self, name: str) -> list[str]:
         return list(self._recording.folders(self._model(name)))
 
+    def _publishable(self) -> list[tuple[str, str]]:
+        there = {name: self._versions(name) for name in _NAMES}
+        new = [(name, UNVERSIONED) for name, versions in there.items() if not versions]
+        return new + [
+            (name, version)
+            for name, versions in there.items()
+            if UNVERSIONED not in versions
+            for version in _VERSIONS
+            if version not in versions
+        ]
+
     def _published(self) -> list[str]:
         return [name for name in _NAMES if self._versions(name)]
 
@@ -300,12 +292,13 @@ class Program(RuleBasedStateMachine):
             if self._recording.is_broken(self._model(name), version)
         ]
 
-    def _return_of(self, name: str, *, unversioned: bool) -> str:
+    def _return_of(self, name: str, version: str) -> str:
         """Give the clause that a model comes back by, or comes in."""
-        if name in (self._ever if unversioned else self._were_unversioned):
-            return "reload.versioned-to-unversioned"
-        back = name in self._ever or name in self._were_unversioned
-        return "reload.removed-then-restored" if back else "reload.model-added"
+        ever = self._ever.get(name, set())
+        if not ever:
+            return "reload.model-added"
+        turned = ever - {UNVERSIONED} if version == UNVERSIONED else ever & {UNVERSIONED}
+        return "reload.versioned-to-unversioned" if turned else "reload.removed-then-restored"
 
     def _say(self, line: str) -> None:
         self.script.append(line)

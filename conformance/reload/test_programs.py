@@ -26,8 +26,14 @@ CLAUSES = (
     "reload.broken-keeps-last-good",
 )
 
-# A server that works by itself takes an interval for each step after which it is to have looked.
-PROGRAMS = {ClockName.DRIVEN: 60, ClockName.TIMED: 3}
+# A server that works by itself takes an interval for each step after which it is to have looked, and S3 takes longer
+# for all that is published than a directory.
+PROGRAMS = {
+    (ClockName.DRIVEN, "local"): 60,
+    (ClockName.DRIVEN, "s3"): 15,
+    (ClockName.TIMED, "local"): 2,
+    (ClockName.TIMED, "s3"): 1,
+}
 
 _charged = pytest.mark.parametrize("charged", [pytest.param(name, marks=clause(name), id=name) for name in CLAUSES])
 
@@ -52,5 +58,6 @@ def test_random_programs_with_a_cache(stand: Stand, charged: str) -> None:
 
 def _expect_nothing_found(stand: Stand, charged: str) -> None:
     run = stand.forest.run
-    found = stand.forest.once("random programs", lambda: search(stand, PROGRAMS[run.clock], run.seed))
+    programs = PROGRAMS[run.clock, stand.forest.ground.setting.source]
+    found = stand.forest.once("random programs", lambda: search(stand, programs, run.seed))
     found.check(charged)

