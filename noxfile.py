@@ -35,6 +35,14 @@ def sync(session: nox.Session, *groups: str) -> None:
     )  # fmt: skip
 
 
+def run_for_status(session: nox.Session, *command: str, interrupt_timeout: float) -> None:
+    """Run a command whose exit status says what came out: nox by itself makes 1 of every failure."""
+    try:
+        session.run(*command, interrupt_timeout=interrupt_timeout)
+    except CommandFailed as failure:
+        sys.exit(failure.return_code or 1)
+
+
 @nox.session
 def conformance(session: nox.Session) -> None:
     """Judge a server: the reference, or the one that `-- --implementation FILE` describes."""
@@ -45,7 +53,8 @@ def conformance(session: nox.Session) -> None:
         arguments.append("conformance")
     sync(session, *JUDGE, *REFERENCE)
     # The exit status is the verdict: 0 conformant, 1 not conformant, 2 partial, 3 error.
-    session.run("python", "-m", "pytest", "-p", "conformance.plugin", "--quiet", *arguments, interrupt_timeout=60)
+    command = ["python", "-m", "pytest", "-p", "conformance.plugin", "--quiet", *arguments]
+    run_for_status(session, *command, interrupt_timeout=60)
 
 
 @nox.session(name="conformance-frameworks", default=False)
@@ -97,11 +106,8 @@ def trees(session: nox.Session) -> None:
 def load(session: nox.Session) -> None:
     """Run a load profile, `-- burst [--implementation FILE | --host URL]`, or predict: `-- predict --help`."""
     sync(session, *LOAD, *REFERENCE)
-    try:
-        session.run("python", "-m", "load", *(session.posargs or ["--help"]), interrupt_timeout=120)
-    except CommandFailed as failure:
-        # 1 FAIL, 2 INVALID, 3 error: nox by itself makes 1 of them all.
-        sys.exit(failure.return_code or 1)
+    # 0 PASS, 1 FAIL, 2 INVALID, 3 error.
+    run_for_status(session, "python", "-m", "load", *(session.posargs or ["--help"]), interrupt_timeout=120)
 
 
 @nox.session(default=False)

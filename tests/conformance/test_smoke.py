@@ -93,7 +93,7 @@ def test_malformed_implementation_file_ends_the_run(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--clause", "layouts.nothing"], "--clause: 'layouts.nothing' is neither a clause nor a family"),
-        (["--s3", "minio"], "--s3: 'minio' is neither 'moto' nor the URL of an endpoint"),
+        (["--s3", "ceph"], "--s3: 'ceph' is neither moto, seaweedfs, minio or localstack, nor the URL of an endpoint"),
     ],
 )
 def test_bad_option_is_named(arguments: list[str], words: str, tmp_path: Path) -> None:
