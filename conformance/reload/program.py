@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -17,8 +16,6 @@ from conformance.recording import Recording
 from conformance.reload.broken import BROKEN, OBSTACLE
 from conformance.reload.search import Search
 from fixtures.trees import Tree
-
-P = ParamSpec("P")
 
 # Few, so that much happens to each of them; the order of the numbers as text is not that of the integers.
 _NAMES = ("a", "b")
@@ -35,11 +32,14 @@ class ServerGone(BaseException):
     """The server is gone, so that no step can follow."""
 
 
-def _step(function: Callable[P, None]) -> Callable[P, None]:
+def _step(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
-    def step(*given: P.args, **named: P.kwargs) -> None:
+    def step(program: Program, *given: object, **named: object) -> None:
+        if timing.now() > program.search.reduced_until:
+            # Nothing fails any more, which ends the search.
+            return
         try:
-            function(*given, **named)
+            function(program, *given, **named)
         except ServerDiedError as death:
             raise ServerGone from death
 
@@ -51,7 +51,7 @@ class Program(RuleBasedStateMachine):
 
     def __init__(self, found: Search, number: int) -> None:
         super().__init__()
-        self._search = found
+        self.search = found
         self._stand = found.stand
         self._number = number
         self._recording = Recording(found.stand)
@@ -243,7 +243,7 @@ class Program(RuleBasedStateMachine):
         self._say(f"ask for {name}" if version is None else f"ask for version {version} of {name}")
         # What is loaded when it is asked for may come with a later answer. When a program that has failed is reduced,
         # it is known how much later at the most.
-        search = self._search
+        search = self.search
         patience = 2 * search.longest_wait if search.violation else self._stand.deployment.pace.load
         begun = timing.now()
         request = self._recording.ask(model, version)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
+from conformance import timing
 from conformance.deployment import ServerDiedError
 from conformance.judge import Finding
 from conformance.stand import Stand
 from conformance.violations import ViolationError
+
+# Seconds for reducing a program that failed.
+REDUCTION = 30.0
 
 
 @dataclass
@@ -16,7 +21,8 @@ class Search:
     """What is known of a server so far.
 
     `clause` is the one that is charged with what went wrong, a violation or the death of the server; `longest_wait` are
-    the seconds for which an answer had to be waited for.
+    the seconds for which an answer had to be waited for, `reduced_until` the moment at which a program that fails is
+    short enough.
     """
 
     stand: Stand
@@ -24,9 +30,11 @@ class Search:
     death: ServerDiedError | None = None
     clause: str = ""
     longest_wait: float = 0.0
+    reduced_until: float = inf
 
     def accuse(self, finding: Finding, script: Sequence[str], names: Sequence[str]) -> None:
-        """Keep a finding: the last one is that of the least program."""
+        """Keep a finding: the last one is that of the least program, which is looked for in the time of `REDUCTION`."""
+        self.reduced_until = min(self.reduced_until, timing.now() + REDUCTION)
         self.clause = finding.clause
         evidence = replace(self.stand.evidence(*names), program=tuple(script))
         self.violation = ViolationError(finding.expected, finding.observed, evidence)

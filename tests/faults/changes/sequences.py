@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from reference.catalog import Model
@@ -92,7 +92,7 @@ def _failure_outlives_the_version() -> None:
     "removal-hides-an-update",
     seen="plausible: the first difference that is found between two listings ends the comparison",
     on=[PYTHON_LOCAL],
-    breaks=["reload.updated-in-place"],
+    breaks=["reload.structure-changed"],
     needs=["programs"],
 )
 def _removal_hides_an_update() -> None:
@@ -140,16 +140,26 @@ def _returned_version_is_not_the_latest() -> None:
     """A version that was removed and comes back beside lower ones is served by its number, and not as the latest."""
     arrange: Arrange = Models._arrange
 
+    def lower_it(self: Models, model: Model) -> None:
+        fresh = [slot for slot in model.descending if _remembered(self).get((model.name, slot.label)) != "removed"]
+        if fresh and model.latest not in fresh:
+            model.point_latest(fresh[0])
+
     def only_new(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
         ever = _remembered(self)
         known = self._models.get(name)
-        before = {slot.label for slot in known.descending} if known else set()
-        for label in before:
-            ever[name, label] = "removed" if label not in versions else ever.get((name, label), "there")
+        for slot in known.descending if known else ():
+            if slot.label not in versions:
+                ever[name, slot.label] = "removed"
         model, stale = arrange(self, name, versions)
-        fresh = [slot for slot in model.descending if ever.get((name, slot.label)) != "removed"]
-        if fresh and model.latest not in fresh:
-            model.point_latest(fresh[0])
+        lower_it(self, model)
         return model, stale
 
+    renew = Models.renew
+
+    def renew_and_lower(self: Models, model: Model, slots: Iterable[Slot]) -> None:
+        renew(self, model, slots)
+        lower_it(self, model)
+
     Models._arrange = only_new
+    Models.renew = renew_and_lower
