@@ -52,7 +52,7 @@ class RequestLimits:
 
 
 class Application:
-    """Answers requests; 503 until `prediction` is set.
+    """Answers requests; 503 until `prediction` is set, to GET / until all processes are `ready`.
 
     `summary` gives the body of GET /, `obstacle` says what keeps it from being ready; `reload` and `evict` are None
     unless the server was started with control.
@@ -67,6 +67,7 @@ class Application:
         evict: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
         self.prediction: Prediction | None = None
+        self.ready = False
         self._obstacle = obstacle
         self._body_limit = limits.body
         self._patience = limits.wait
@@ -105,7 +106,7 @@ class Application:
         return action
 
     def _when_ready(self, summary: Callable[[], dict[str, Any]]) -> Answer:
-        if self.prediction is None:
+        if not self.ready:
             raise UnavailableError(self._obstacle())
         return 200, _JSON, to_json(summary())
 

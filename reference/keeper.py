@@ -51,7 +51,7 @@ class Keeper:
     """Scans all paths, one after the other, and serves the calls of the serving processes.
 
     `reload_interval` is the time between two scans in seconds, or None to scan only when asked; then the first scan is
-    repeated every `retry` seconds until it succeeds.
+    repeated every `retry` seconds until it succeeds. `processes` is the number of those that serve.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Keeper:
         *,
         reload_interval: float | None,
         retry: float,
+        processes: int,
     ) -> None:
         self._store = store
         self._paths = paths
@@ -69,7 +70,9 @@ class Keeper:
         self._changed = inventory.changed
         self._interval = reload_interval
         self._retry = retry
+        self._processes = processes
         self._sessions: dict[str, _Session] = {}
+        self._serving: set[str] = set()
         self._asked = self._scanned = self._eviction = 0
         self._ready = False
 
@@ -83,6 +86,7 @@ class Keeper:
             "attach": self.attach,
             "follow": self.follow,
             "settled": self.settled,
+            "serving": self.serving,
             "open": self.open,
             "close": self.close,
             "report": self.report,
@@ -123,6 +127,13 @@ class Keeper:
         with self._changed:
             self._sessions[process].generation = generation
             self._changed.notify_all()
+
+    def serving(self, process: str) -> None:
+        """Take in that a process can predict, and return when all can."""
+        with self._changed:
+            self._serving.add(process)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: len(self._serving) >= self._processes)
 
     def open(self, name: str, label: str, stamp: int, process: str) -> list[Candidate]:
         """See Inventory.open."""

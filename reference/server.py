@@ -34,6 +34,7 @@ def run(options: Options, project: Path, api: config.Api, folder: Path) -> None:
         [ModelPath(source, name) for name, source in _sources(api, project, options.reload_interval)],
         reload_interval=None if options.control else options.reload_interval,
         retry=min(1.0, options.reload_interval),
+        processes=api.predictor.processes_per_replica,
     )
     key = secrets.token_bytes(32)
     link = LinkServer(folder, key, keeper.calls(), keeper.left)

@@ -119,6 +119,9 @@ class _Worker:
             _say_once(self._settings.folder, error)
             os._exit(1)  # the process that started this one ends with it
         self.application.prediction = Prediction(predictor.predict, arguments)
+        # Whoever was told by one process that the server is ready may be answered by any other.
+        self._link.call("serving", self._link.process)
+        self.application.ready = True
         log.event("ready", api=self._api.name)
 
     def _take(self, predictor: Any) -> None:
@@ -127,7 +130,9 @@ class _Worker:
             self._load = lambda _, path: predictor.load_model(path)
 
     def _obstacle(self) -> str:
-        """Say why this process is not ready yet."""
+        """Say why the server is not ready yet."""
+        if self.application.prediction is not None and not self.application.ready:
+            return "another process is not ready yet"
         errors = [source["error"] for source in self._link.call("status")["sources"] if source["error"] is not None]
         return "the first scan of the models is not complete yet" + "".join(f"; {error}" for error in errors)
 
