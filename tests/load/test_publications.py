@@ -1,6 +1,7 @@
 """Publications under traffic: what is said to have been published is what lies there, key by key."""
 
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,10 @@ def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():
         client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket="bucket")
-        yield S3Target(client, "bucket", "models")
+        # Of its own: what one test published was once found by the next.
+        bucket = f"bucket-{secrets.token_hex(6)}"
+        client.create_bucket(Bucket=bucket)
+        yield S3Target(client, bucket, "models")
 
 
 def test_what_is_told_is_what_lies_there(target: Target) -> None:
