@@ -89,11 +89,11 @@ class Inventory:
         """What was published last."""
         return self._catalog
 
-    def open(self, name: str, label: str, stamp: int, holder: str) -> list[Candidate]:
+    def open(self, name: str, label: str, stamp: int | None, holder: str) -> list[Candidate]:
         """Lease what may be loaded for one version, newest first, after downloading it if it is not on disk.
 
-        Raises MovedError if it is not what was published under `stamp` any more, UnavailableError if the source does
-        not give it.
+        Raises MovedError if it is not what was published under `stamp` any more (None: whatever is there), and
+        UnavailableError if the source does not give it.
         """
         held = self._models.get(name)
         leased = self._lease(held, label, stamp, holder)
@@ -233,13 +233,13 @@ class Inventory:
         good = next((pair for pair in older if pair[1].proven), None)
         return Entry(version, stamp, [(stamp, revision), *([good] if good else older[:1])])
 
-    def _download(self, held: Held, label: str, stamp: int, holder: str) -> list[Candidate]:
+    def _download(self, held: Held, label: str, stamp: int | None, holder: str) -> list[Candidate]:
         """Bring a version to disk and lease it; return nothing if it is not what was published any more."""
         try:
             entry = held.entries.get(label)
             for _ in range(_ATTEMPTS):
                 # With other content of this version, or without it, another one may be the latest by now.
-                if entry is None or entry.stamp != stamp:
+                if entry is None or stamp not in (None, entry.stamp):
                     return []
                 if held.entries.get(label) is not entry or self._models.get(held.name) is not held:
                     return []
@@ -258,10 +258,10 @@ class Inventory:
             raise UnavailableError(f"model '{held.name}' version '{label}' cannot be downloaded now") from error
         raise UnavailableError(f"model '{held.name}' version '{label}' is being overwritten all the time")
 
-    def _lease(self, held: Held | None, label: str, stamp: int, holder: str) -> list[Candidate]:
+    def _lease(self, held: Held | None, label: str, stamp: int | None, holder: str) -> list[Candidate]:
         with self.changed:
             entry = held.entries.get(label) if held else None
-            if entry is None or entry.stamp != stamp:
+            if entry is None or stamp not in (None, entry.stamp):
                 return []
             for _, revision in entry.revisions:
                 self._store.lease(revision, holder)

@@ -135,7 +135,7 @@ class Keeper:
             self._changed.notify_all()
             self._changed.wait_for(lambda: len(self._serving) >= self._processes)
 
-    def open(self, name: str, label: str, stamp: int, process: str) -> list[Candidate]:
+    def open(self, name: str, label: str, stamp: int | None, process: str) -> list[Candidate]:
         """See Inventory.open."""
         return self._inventory.open(name, label, stamp, process)
 

@@ -54,7 +54,7 @@ class Models:
         if slot.resident is None:
             return self._load(name, version)
         resident = slot.get()
-        return resident if self._is_current(model) else self._load(name, version)
+        return resident if self._preload or self._is_current(model) else self._load(name, version)
 
     def slots(self) -> list[Slot]:
         """Return the slots of all models."""
@@ -150,7 +150,7 @@ class Models:
                     resident = slot.get()
                 attempts += 1
                 # What changes faster than it loads would never be answered.
-                if self._is_current(model) or attempts == _ATTEMPTS:
+                if self._preload or self._is_current(model) or attempts == _ATTEMPTS:
                     return resident
             except MovedError:
                 with self._news:
@@ -178,7 +178,9 @@ class Models:
         raise first or LoadError("it has no version that can be loaded")
 
     def _candidates(self, name: str, label: str, stamp: int) -> list[Candidate]:
-        found: list[Candidate] = self._link.call("open", name, label, stamp, self._link.process)
+        # What is loaded ahead may be newer than its catalog, which would be outdated before it is loaded.
+        wanted = None if self._preload else stamp
+        found: list[Candidate] = self._link.call("open", name, label, wanted, self._link.process)
         return found
 
     def _report(self, slot: Slot, candidate: Candidate, started: float, failure: str | None) -> None:
