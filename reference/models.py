@@ -87,12 +87,13 @@ class Models:
 
     def renew(self, model: Model, slots: Iterable[Slot]) -> None:
         """Load newer content of these versions; what cannot be had now is logged and left as it is."""
-        for slot in slots:
+        # The highest first: a lower one must not be the latest any more when its newer content is loaded.
+        for slot in sorted(slots, key=lambda slot: int(slot.label or 0), reverse=True):
             try:
                 slot.refresh()
             except UnavailableError as error:
                 log.failure("refresh_failed", model=slot.name, version=slot.label, reason=str(error))
-        model.point_latest(model.best())
+            model.point_latest(model.best())
 
     def retry_failed(self) -> None:
         """Try content that failed to load once more where its time has come."""
