@@ -35,3 +35,19 @@ def held_request(stand: Stand, name: str) -> Iterator[Future[Answer]]:
             yield request
         finally:
             (stand.deployment.journal_folder / signal).touch()
+
+
+def expect_as_it_began(stand: Stand, answer: Answer, tokens: frozenset[str]) -> None:
+    """Expect a request that was held to end on the revision that it began with, and with its files still there."""
+    stand.expect(
+        answer.tokens == tokens,
+        expected="the answer of the revision that the request began with",
+        observed=stand.describe(answer),
+    )
+    body = answer.body or {}
+    # Only the python predictor is told a path.
+    stand.expect(
+        body.get("files_at_end") == body.get("files"),
+        expected="the files of that revision under its path until the request ends",
+        observed=f"{body.get('files_at_end')} under {body.get('path')}",
+    )

@@ -99,6 +99,9 @@ ALSO_IN_REAL_TIME: tuple[ClockName | None, ...] = (None, ClockName.DEFAULT)
 # Most tests of the cache are content with this one, so that they share a server.
 SMALL_CACHE = Configuration(cache_size=2, disk_cache_size=4)
 
+# A request is under way while others are answered, and the server told to look at its source.
+THREADED = Configuration(threads_per_process=4)
+
 
 @dataclass(frozen=True)
 class PlantingMark:

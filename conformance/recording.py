@@ -9,7 +9,7 @@ from conformance import timing
 from conformance.judge import UNVERSIONED, Change, Finding, Request, Tokens, answer, judge_by
 from conformance.layouts.oracle import read_level
 from conformance.stand import LEFT_OUT, Stand
-from fixtures.trees import Tree
+from fixtures.trees import Tree, join
 
 
 class Recording:
@@ -51,18 +51,17 @@ class Recording:
     def break_version(self, name: str, folder: str, files: Tree, *, event: str) -> None:
         """Put files into a version with which it cannot be loaded: what was served of it stays, until it is mended."""
         self._kept[name, folder] = self.servable(name).get(folder)
-        self.put(name, files.at(folder) if folder else files, event=event)
+        self.put(name, files.at(folder), event=event)
 
     def mend_version(self, name: str, folder: str, files: Tree, *, event: str, obstacle: str | None) -> None:
         """Put files into a broken version with which it can be loaded, and delete the file that kept it from that."""
         if obstacle is not None:
-            self.put(name, files.at(folder) if folder else files, event=event)
+            self.put(name, files.at(folder), event=event)
         del self._kept[name, folder]
         if obstacle is None:
-            self.put(name, files.at(folder) if folder else files, event=event)
+            self.put(name, files.at(folder), event=event)
         else:
-            key = f"{folder}/{obstacle}" if folder else obstacle
-            self.remove_file(name, key, event=event)
+            self.remove_file(name, join(folder, obstacle), event=event)
 
     def is_broken(self, name: str, folder: str) -> bool:
         """Whether a version has content that cannot be loaded."""
@@ -86,7 +85,7 @@ class Recording:
         served = {
             folder: self._kept[name, folder]
             if self.is_broken(name, folder)
-            else Tokens((tree.under(folder) if folder else tree).tokens.values())
+            else Tokens(tree.under(folder).tokens.values())
             for folder in self.folders(name)
         }
         return {folder: tokens for folder, tokens in served.items() if tokens is not None}

@@ -111,7 +111,7 @@ class Stand:
         named: bool | None = None,
     ) -> Answer:
         """Expect the files below `folder` of a model to be served in time, those and no others."""
-        expected = frozenset(self.models[name].under(folder).tokens.values() if folder else self._tokens(name))
+        expected = frozenset(self.models[name].under(folder).tokens.values())
         assert expected, f"the planting {name}/{folder} carries no token to be recognised by"
         answer = self.await_answer(
             lambda: self.ask(name, version, call=call, named=named), lambda answer: answer.tokens == expected
@@ -229,9 +229,6 @@ class Stand:
         history = self.deployment.history
         requests = [request for request in self.requests_since(history.begun) if models.keys() & set(request.models)]
         return history.lines([request.entry.to_event() for request in requests], _MOST_REQUESTS)
-
-    def _tokens(self, name: str) -> list[str]:
-        return list(self.models[name].tokens.values())
 
     def _whereabouts(self, name: str, folder: str) -> str:
         published = self.published_name(name)

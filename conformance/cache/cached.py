@@ -83,8 +83,7 @@ class CachedModels:
     def _ask(self, name: str, folder: str, version: Version) -> Access:
         stand = self.stand
         self._folders[name] = folder
-        tree = stand.models[name].under(folder) if folder else stand.models[name]
-        expected = frozenset(tree.tokens.values())
+        expected = frozenset(stand.models[name].under(folder).tokens.values())
         begun = timing.now()
         answer = stand.await_answer(
             lambda: stand.ask(name, version, more={"watch": True}), lambda answer: answer.tokens == expected
@@ -94,7 +93,7 @@ class CachedModels:
         self.memory.access(name)
         self.disk.access(name)
         downloads = tuple(
-            request for request in stand.requests_since(begun) if is_download(request) and name in request.models
+            request for request in stand.requests_since(begun) if request.is_download and name in request.models
         )
         return Access(self._was_in_memory(name, answer), downloads)
 
@@ -149,7 +148,7 @@ class CachedModels:
         """Count the bytes downloaded of each file of a model, in whole or in parts, since a moment of `timing.now`."""
         fetched: dict[str, int] = {}
         for request in self.stand.requests_since(since):
-            if request.key is not None and name in request.models and is_download(request):
+            if request.key is not None and name in request.models and request.is_download:
                 fetched[request.key] = fetched.get(request.key, 0) + request.entry.size
         return fetched
 
@@ -233,8 +232,3 @@ class CachedModels:
     def _note_owners(self) -> None:
         """Remember whose tokens these are, also when they are overwritten later."""
         self._owners |= {token: name for name, tree in self.stand.models.items() for token in tree.tokens.values()}
-
-
-def is_download(request: Request) -> bool:
-    """Whether the content of a file was fetched, in whole or in part."""
-    return request.entry.method == "GET" and not request.is_listing and request.entry.status in {200, 206}

@@ -28,7 +28,7 @@ def _files(grow: Grow) -> Planting:
 def test_path_holds_exactly_the_files(stand: Stand, name: str, folder: str) -> None:
     """Under the path that load_model got lie the files of the model or version, all of them and nothing else."""
     answer = stand.expect_served(name, folder, version=folder) if folder else stand.expect_served(name)
-    tree = stand.models[name].under(folder) if folder else stand.models[name]
+    tree = stand.models[name].under(folder)
     body = _body(answer)
     stand.expect(
         body.get("files") == {key: tree[key].token for key in tree},

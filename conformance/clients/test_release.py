@@ -2,12 +2,9 @@
 
 from conformance.deployment import Answer
 from conformance.held_request import held_request
-from conformance.marks import SMALL_CACHE, Configuration, Grow, Planting, clause, planting
+from conformance.marks import SMALL_CACHE, THREADED, Grow, Planting, clause, planting
 from conformance.stand import Stand
 from fixtures.trees import versions
-
-# A request is held open while others are answered.
-THREADS = Configuration(threads_per_process=4)
 
 
 def _updated(grow: Grow) -> Planting:
@@ -69,7 +66,7 @@ def test_object_is_let_go_after_its_eviction(stand: Stand) -> None:
 
 
 @clause("clients.python.released")
-@planting(_updated, configuration=THREADS)
+@planting(_updated, configuration=THREADED)
 def test_object_is_let_go_after_the_last_request_for_it(stand: Stand) -> None:
     """The object that a request held when its model was overwritten is let go when the request has ended."""
     stand.expect_served("updated")

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from conformance import timing
 from conformance.clock import Driven
 from conformance.deployment import ServerDiedError
-from conformance.judge import UNVERSIONED, answer
+from conformance.judge import UNVERSIONED, Finding, Request, answer
 from conformance.recording import Recording
 from conformance.reload.broken import BROKEN, OBSTACLE
 from conformance.reload.search import Search
@@ -81,7 +81,7 @@ class Program(RuleBasedStateMachine):
         self._last = name
         self._ever.setdefault(name, set()).add(version)
         files = self._stand.grow()
-        self._recording.put(self._model(name), files.at(version) if version else files, event=event)
+        self._recording.put(self._model(name), files.at(version), event=event)
         self._look_at_all(look)
 
     @precondition(lambda self: self._published())
@@ -93,9 +93,7 @@ class Program(RuleBasedStateMachine):
         if not self._recording.is_broken(self._model(name), version):
             self._say(f"overwrite version {version} of {name}" if version else f"overwrite {name}")
             files = self._stand.grow()
-            self._recording.put(
-                self._model(name), files.at(version) if version else files, event="reload.updated-in-place"
-            )
+            self._recording.put(self._model(name), files.at(version), event="reload.updated-in-place")
             self._look_at_all(look)
 
     @precondition(lambda self: self._published() and self._stand.predictor == "python")
@@ -108,9 +106,7 @@ class Program(RuleBasedStateMachine):
             self._say(f"add a file to version {version} of {name}" if version else f"add a file to {name}")
             key, file = next(iter(self._stand.grow().items()))
             further = Tree({f"further-{len(self.script)}/{key}": file})
-            self._recording.put(
-                self._model(name), further.at(version) if version else further, event="reload.structure-changed"
-            )
+            self._recording.put(self._model(name), further.at(version), event="reload.structure-changed")
             self._look_at_all(look)
 
     @precondition(lambda self: self._published() and self._stand.predictor == "python")
@@ -252,21 +248,18 @@ class Program(RuleBasedStateMachine):
         search = self.search
         patience = 2 * search.longest_wait if search.violation else self._stand.deployment.pace.load
         begun = timing.now()
-        request = self._recording.ask(model, version)
+        findings: list[Finding] = []
 
-        def explained() -> bool | None:
-            nonlocal request
-            if not self._recording.findings(request):
-                return True
+        def explained() -> Request | None:
             request = self._recording.ask(model, version)
-            return None
+            findings[:] = self._recording.findings(request)
+            return None if findings else request
 
-        timing.poll(explained, until=begun + patience)
-        for finding in self._recording.findings(request):
-            search.accuse(finding, self.script, [model])
-            raise FaultFoundError(finding.clause)
-        if request.begun > begun:
-            search.longest_wait = max(search.longest_wait, request.ended - begun)
+        request = timing.poll(explained, until=begun + patience)
+        if request is None:
+            search.accuse(findings[0], self.script, [model])
+            raise FaultFoundError(findings[0].clause)
+        search.longest_wait = max(search.longest_wait, request.ended - begun)
         self._recording.record(request)
         return request.tokens == answer(self._recording.servable(model), version)
 

@@ -6,17 +6,14 @@ from functools import partial
 from typing import TypeVar
 
 from conformance import timing
-from conformance.held_request import held_request
-from conformance.marks import Configuration, Grow, Planting, clause, planting
+from conformance.held_request import expect_as_it_began, held_request
+from conformance.marks import THREADED, Grow, Planting, clause, planting
 from conformance.problems import UnobservableError
 from conformance.recording import Recording
 from conformance.stand import Stand
 from fixtures.trees import versions
 
 T = TypeVar("T")
-
-# A request is held open while others are answered, and the server told to look at its source.
-THREADS = Configuration(threads_per_process=4)
 
 UPDATES = 3
 
@@ -26,7 +23,7 @@ def _to_be_updated(grow: Grow) -> Planting:
 
 
 @clause("reload.in-flight")
-@planting(_to_be_updated, predictors=("python",), configuration=THREADS)
+@planting(_to_be_updated, predictors=("python",), configuration=THREADED)
 def test_object_and_files_stay_during_an_update(stand: Stand) -> None:
     """A request that holds a model while it is overwritten ends with the object and the files that it began with."""
     _expect_held(stand, "updated", "", lambda: stand.put("updated", stand.grow()))
@@ -38,7 +35,7 @@ def _to_be_removed(grow: Grow) -> Planting:
 
 
 @clause("reload.in-flight")
-@planting(_to_be_removed, predictors=("python",), configuration=THREADS)
+@planting(_to_be_removed, predictors=("python",), configuration=THREADED)
 def test_object_and_files_stay_when_the_version_is_removed(stand: Stand) -> None:
     """A request that holds a version while it is removed ends with the object and the files that it began with."""
     _expect_held(stand, "removed", "2", lambda: stand.remove("removed", "2"))
@@ -50,7 +47,7 @@ def _to_be_called(grow: Grow) -> Planting:
 
 
 @clause("reload.in-flight")
-@planting(_to_be_called, predictors=("onnx", "tensorflow"), configuration=THREADS)
+@planting(_to_be_called, predictors=("onnx", "tensorflow"), configuration=THREADED)
 def test_client_calls_end_on_the_revision_they_began_with(stand: Stand) -> None:
     """Of the calls that four threads make while a model is overwritten, each is answered by one revision of it."""
     revisions = {stand.expect_served("called").tokens}
@@ -141,17 +138,7 @@ def _expect_held(stand: Stand, name: str, folder: str, change: Callable[[], None
             wait([settling], timeout=stand.deployment.pace.settle)
         answer = request.result()
         settling.result()
-    stand.expect(
-        answer.tokens == tokens,
-        expected="the answer of the revision that the request began with",
-        observed=stand.describe(answer),
-    )
-    body = answer.body or {}
-    stand.expect(
-        body.get("files_at_end") == body.get("files"),
-        expected="the files of that revision under its path until the request ends",
-        observed=f"{body.get('files_at_end')} under {body.get('path')}",
-    )
+    expect_as_it_began(stand, answer, tokens)
 
 
 def _ask_during(stand: Stand, name: str, change: Callable[[], None], ask: Callable[[], T], threads: int = 1) -> list[T]:

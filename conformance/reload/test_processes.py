@@ -81,7 +81,7 @@ def _processes(stand: Stand) -> set[int]:
 
 def _expect_everywhere(stand: Stand, name: str, folder: str, processes: set[int]) -> None:
     """Expect a model to be served from a folder by each process in time."""
-    wanted = frozenset((stand.models[name].under(folder) if folder else stand.models[name]).tokens.values())
+    wanted = frozenset(stand.models[name].under(folder).tokens.values())
     switched: set[int] = set()
 
     def is_everywhere() -> bool | None:

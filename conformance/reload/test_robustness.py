@@ -4,13 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from conformance import timing
 from conformance.deployment import Answer
-from conformance.marks import Configuration, Grow, Planting, clause, planting
+from conformance.marks import THREADED, Grow, Planting, clause, planting
 from conformance.reload.broken import BROKEN
 from conformance.stand import Stand
 from fixtures.trees import Tree, versions
-
-# A server whose one thread waits for the reload that it was told to make answers nothing meanwhile.
-THREADED = Configuration(threads_per_process=4)
 
 
 def _two_models(grow: Grow) -> Planting:
