@@ -117,6 +117,7 @@ class PlantingMark:
     clocks: tuple[ClockName | None, ...] = (None,)
     started: bool = True
     one_source: bool = False
+    one_predictor: bool = False
     side_by_side: bool = False
     adds_models: bool = False
 
@@ -143,6 +144,7 @@ def planting(
     clocks: tuple[ClockName | None, ...] = (None,),
     started: bool = True,
     one_source: bool = False,
+    one_predictor: bool = False,
     side_by_side: bool = False,
     adds_models: bool = False,
 ) -> pytest.MarkDecorator:
@@ -151,9 +153,10 @@ def planting(
     Tests share a server unless they are to be `alone`, or name their model by model_path, which holds only one; those
     with the same text for `alone` share one among themselves.
     `predictors` and `sources` leave out those for which the contract does not say what the test expects, or where
-    nothing shows it; with `one_source`, one is as good as another. `clocks` are those on which it is judged, None being
-    that of the run. Unless it is `started`, the test has a server of its own, and starts it. Tests of a server with a
-    cache have it one after the other, as what it holds depends on all requests, unless they may run `side_by_side`.
+    nothing shows it; with `one_source` or `one_predictor`, one is as good as another. `clocks` are those on which it is
+    judged, None being that of the run. Unless it is `started`, the test has a server of its own, and starts it. Tests
+    of a server with a cache have it one after the other, as what it holds depends on all requests, unless they may run
+    `side_by_side`.
     A test that `adds_models` later needs a directory of them.
     """
     alone = alone or naming == "model_path" or not started
@@ -168,6 +171,7 @@ def planting(
         clocks,
         started=started,
         one_source=one_source,
+        one_predictor=one_predictor,
         side_by_side=side_by_side,
         adds_models=adds_models,
     )

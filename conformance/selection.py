@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from conformance.catalogue import SOURCES, Catalogue, Clause, Profile
+from conformance.catalogue import PREDICTORS, SOURCES, Catalogue, Clause, Profile
 from conformance.forest import MODELS, Ground, Grower, Setting
 from conformance.hardware.detection import MISSING
 from conformance.implementation import ClockName, Implementation
@@ -16,9 +16,15 @@ from conformance.marks import PLAIN, SMALL_CACHE, PlantingMark
 from conformance.problems import InvalidInputError
 
 # A TensorFlow server takes some ten seconds to start. Unless the full product is asked for, its cases share three
-# servers, in which each source and each of these namings occurs, without and with a cache.
-_TENSORFLOW_GROUNDS = frozenset({("s3", "dir", PLAIN), ("local", "paths", PLAIN), ("s3", "dir", SMALL_CACHE)})
-
+# servers, in which each source and each of these namings occurs, without and with a cache. What need not be in real
+# time shares the server of what must be.
+_TENSORFLOW_GROUNDS = frozenset(
+    {
+        ("s3", "dir", PLAIN, ClockName.DEFAULT),
+        ("s3", "dir", SMALL_CACHE, None),
+        ("local", "paths", PLAIN, None),
+    }
+)
 
 _SEVERAL_MODELS = "feature multi-model"
 
@@ -28,7 +34,13 @@ def parametrize_settings(metafunc: pytest.Metafunc) -> None:
     if "setting" in metafunc.fixturenames:
         mark = planting_of(metafunc.definition)
         clocks = mark.clocks if mark is not None else (None,)
-        settings = [Setting(predictor, source, clock) for predictor in MODELS for source in SOURCES for clock in clocks]
+        further = {"tensorflow": (ClockName.DEFAULT,)}
+        settings = [
+            Setting(predictor, source, clock)
+            for predictor in MODELS
+            for source in SOURCES
+            for clock in dict.fromkeys((*clocks, *further.get(predictor, ())))
+        ]
         metafunc.parametrize("setting", settings, ids=str, indirect=True)
 
 
@@ -88,19 +100,22 @@ def is_about(item: pytest.Item, clause: Clause) -> bool:
 def is_in_matrix(item: pytest.Item, implementation: Implementation, *, full: bool) -> bool:
     """Whether a test belongs to the product of settings and namings that a run covers: all of it, or what is usual."""
     ground, mark = ground_of(item), planting_of(item)
-    if full or ground is None or mark is None:
+    if ground is None or mark is None:
         return True
-    first, *_, last = 2 * [source for source in SOURCES if source in implementation.declares.sources]
-    if mark.one_source and ground.setting.source != last:
+    setting = ground.setting
+    if setting.predictor == "tensorflow" and not full and not ground.configuration.of_compute:
+        shared = not ground.alone and ground.witness == "usual"
+        return shared and (setting.source, ground.naming, ground.configuration, ground.clock) in _TENSORFLOW_GROUNDS
+    if full or ground.clock not in mark.clocks:
+        return ground.clock in mark.clocks
+    declares = implementation.declares
+    if mark.one_predictor and setting.predictor != min(declares.predictors, key=PREDICTORS.index):
         return False
-    if ground.clock is ClockName.DEFAULT:
-        # Real time is expensive, and what the source is makes no difference to it.
-        is_cheap = ground.setting.predictor != "tensorflow" or ground.configuration == PLAIN
-        return ground.setting.source == first and is_cheap
-    if ground.setting.predictor != "tensorflow" or ground.configuration.of_compute:
-        return True
-    shared = not ground.alone and ground.witness == "usual"
-    return shared and (ground.setting.source, ground.naming, ground.configuration) in _TENSORFLOW_GROUNDS
+    first, *_, last = 2 * [source for source in SOURCES if source in declares.sources]
+    if mark.one_source:
+        return setting.source == last
+    # Real time is expensive, and what the source is makes no difference to it.
+    return ground.clock is not ClockName.DEFAULT or setting.source == first
 
 
 @dataclass(frozen=True)
@@ -159,9 +174,17 @@ def missing_hardware(item: pytest.Item) -> str | None:
 
 
 def by_ground(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """Put the tests of one ground together, the grounds in the order of their first test."""
+    """Put the tests of one ground together, the grounds in the order of their first test.
+
+    Those with a clock of their own come first: what waits for a server's own pace leaves time for the others.
+    """
     order: dict[Ground | None, int] = {}
-    return sorted(items, key=lambda item: order.setdefault(ground_of(item), len(order)))
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        ground = ground_of(item)
+        return ground is None or ground.clock is None, order.setdefault(ground, len(order))
+
+    return sorted(items, key=place)
 
 
 def _selects(name: str, clause: Clause) -> bool:

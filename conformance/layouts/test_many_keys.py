@@ -15,9 +15,9 @@ def _thousands_of_keys(grow: Grow) -> Planting:
     return Planting({"last": versions({"9": grow(), "10": grow()})}, strays=Tree(before))
 
 
-# With a small cache nobody needs to download them all. How keys are listed is no matter of the predictor.
+# With a small cache nobody needs to download them all.
 @clause("layouts.many-keys")
-@planting(_thousands_of_keys, predictors=("python",), sources=("s3",), configuration=SMALL_CACHE, alone=True)
+@planting(_thousands_of_keys, predictors=("onnx",), sources=("s3",), configuration=SMALL_CACHE, alone=True)
 def test_model_behind_thousands_of_keys_is_served(stand: Stand) -> None:
     """A model whose keys are on the fourth page of the listing is served, and so is a version that is added there."""
     stand.expect_served("last", "10")

@@ -186,8 +186,9 @@ def _many_keys(grow: Grow) -> Planting:
     return Planting({"a-big": versions({"1": grow() | filler, "2": grow()}), "b-next": versions({"1": grow()})})
 
 
+# A thousand uploads take their time.
 @clause("layouts.many-keys")
-@planting(_many_keys, alone=True)
+@planting(_many_keys, alone=True, one_predictor=True)
 def test_versions_and_models_beyond_the_first_page_are_served(stand: Stand) -> None:
     """Behind a version of 1,050 files, the next version and the next model are served too."""
     stand.expect_served("a-big", "2")

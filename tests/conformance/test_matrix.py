@@ -6,15 +6,13 @@ import itertools
 
 from conformance.reload.matrix import Case, all_cases, usual_cases
 
-# Those of test_events.py and cache/test_reload.py, which need no list.
+# Those of test_events.py, which need no list.
 ALWAYS = [
     *(Case(predictor, "dir", source) for predictor in ("python", "onnx") for source in ("s3", "local")),
-    *(Case(predictor, "dir", source, cache=True) for predictor in ("python", "onnx") for source in ("s3", "local")),
     Case("tensorflow", "dir", "s3"),
-    Case("tensorflow", "dir", "s3", cache=True),
 ]
 
-# Every case of TensorFlow starts a server of ten seconds.
+# Every further case of TensorFlow starts a server of ten seconds.
 LEFT_OUT = {("tensorflow", "model_path"), ("tensorflow", 2)}
 
 

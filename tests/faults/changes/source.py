@@ -18,7 +18,7 @@ from reference.http import Answer, Application, Environ
 from reference.inventory import Inventory
 from reference.keeper import Keeper, ModelPath, Order
 from reference.sources import File, Source
-from tests.faults.configurations import CACHED_PYTHON_S3, ONNX_S3, PYTHON_S3
+from tests.faults.configurations import CACHED_ONNX_S3, ONNX_S3, PYTHON_S3
 from tests.faults.registry import fault
 
 
@@ -274,7 +274,7 @@ def _first_page_only() -> None:
 @fault(
     "three-pages-only",
     seen="plausible: a limit on the keys of one listing that nobody was expected to reach",
-    on=[CACHED_PYTHON_S3],
+    on=[CACHED_ONNX_S3],
     breaks=["layouts.many-keys"],
     needs=["many keys"],
 )
