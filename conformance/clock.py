@@ -105,7 +105,7 @@ class Driven:
 
     def explain(self) -> str:
         """Write what was done and what is allowed."""
-        return f"{self._needed} acknowledged reload and {self._pace.load:g} s allowed for loading"
+        return f"{self._needed} acknowledged reload and {self._pace.explain_load()}"
 
     def _look(self, changed_at: float, times: int) -> None:
         for _ in range(times):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,14 +71,11 @@ class Deployment:
         env: Mapping[str, str],
     ) -> None:
         self.api = api
-        self.pace = pace
-        self.clock: Clock = Timed(pace)
-        if clock is ClockName.DRIVEN and (control := implementation.control) is not None:
-            self.clock = Driven(pace, partial(self._control, control.reload), partial(self._control, control.evict))
         self._clock_name = clock
         self.folder = folder
         self.history = History()
         self._implementation = implementation
+        self._go_at(pace)
         self._env = env
         self._http = urllib3.PoolManager(
             maxsize=_CONNECTIONS, retries=False, timeout=urllib3.Timeout(connect=pace.answer, read=pace.answer)
@@ -101,6 +98,7 @@ class Deployment:
         }
         command = [part.format_map(places) for part in self._implementation.command(self._clock_name)]
         self._process = LeashedProcess(command, log=self.folder / "server.log", env={**os.environ, **self._env})
+        self._spawned_at = timing.now()
         self.history.note(f"server started: {' '.join(command)}")
 
     def await_ready(self) -> None:
@@ -117,7 +115,15 @@ class Deployment:
             call = self._implementation.process.ready
             raise ServerDiedError(f"the server was not ready after {self.pace.start:g} s: {call} gave {gave}")
         self.ready_at = timing.now()
+        self._go_at(replace(self.pace, started=self.ready_at - self._spawned_at))
         self.history.note("server ready")
+
+    def _go_at(self, pace: Pace) -> None:
+        """Judge the server at a pace from now on."""
+        self.pace = pace
+        self.clock: Clock = Timed(pace)
+        if self._clock_name is ClockName.DRIVEN and (control := self._implementation.control) is not None:
+            self.clock = Driven(pace, partial(self._control, control.reload), partial(self._control, control.evict))
 
     def readiness(self) -> int | None:
         """Make the readiness call once; gives the status, None without an answer.

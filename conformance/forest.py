@@ -214,20 +214,22 @@ class Forest:
 
         Where the test starts its server, this is left to it.
         """
-        for plant, planting in self.plantings.items():
-            for name, tree in planting.models.items():
-                self._target.write(tree, at=self.published_name(plant, name))
-                self._own(self.published_name(plant, name), tree)
-            if planting.strays:
-                strays = Tree({self.stray_key(plant, key): file for key, file in planting.strays.items()})
-                self._target.write(strays)
-                self._own("the strays", strays)
+        for place, tree in self._published():
+            self._target.write(tree, at=place)
+            self._own(place or "the strays", tree)
         plantings = self.plantings.values()
         keys = sum(len(tree) for planting in plantings for tree in (*planting.models.values(), planting.strays))
         self._deployment = self.run.deployment(self._api(), keys=keys, clock=self.ground.clock)
         if self.ground.started:
             self._deployment.spawn()
             self._deployment.await_ready()
+
+    def _published(self) -> Iterator[tuple[str, Tree]]:
+        """Give the models as they are now, each with its place, and the strays, which lie beside them."""
+        for plant, planting in self.plantings.items():
+            for name, tree in self._models[plant].items():
+                yield self.published_name(plant, name), tree
+            yield "", Tree({self.stray_key(plant, key): file for key, file in planting.strays.items()})
 
     @property
     def deployment(self) -> Deployment:
@@ -265,3 +267,13 @@ class Forest:
             # Nothing else uses this place, so that what an endpoint refuses to delete does no harm.
             with contextlib.suppress(TargetError):
                 self._target.clear()
+        elif self.ground.setting.source == "s3":
+            self._copy_to_folder()
+
+    def _copy_to_folder(self) -> None:
+        """Put what is published where trees of directories are kept: an endpoint may end with the run."""
+        folder = self.run.target("local", self._place)
+        for place, tree in self._published():
+            # A key that no directory can hold is to be seen in the timeline only.
+            with contextlib.suppress(TargetError):
+                folder.write(tree, at=place)

@@ -112,7 +112,8 @@ class Intervals(_Table):
     """The server's own pace, in seconds; every deadline is derived from it.
 
     `passes` is the number of scans after which a change is served, `propagate` the time until all parts of the server
-    have switched, `scan` whether models are looked at one after the other or side by side.
+    have switched, `scan` whether models are looked at one after the other or side by side: that goes into the report
+    only, as the suite proves that nothing happens in a way that is right for both.
     """
 
     reload: float = Field(default=10.0, gt=0)

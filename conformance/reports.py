@@ -29,6 +29,21 @@ LEFT_OUT = pytest.StashKey[LeftOut]()
 SECONDS = pytest.StashKey[float]()
 
 
+# What the suite says in words of its own.
+_SPEAKING = (ViolationError, UnobservableError, SuiteError, ServerDiedError, TargetError)
+
+
+def spare_traceback(call: pytest.CallInfo[None]) -> None:
+    """Keep pytest from showing sources for what the suite says in words.
+
+    It would parse them, which may fail in CPython 3.11 while another thread parses too ("AST constructor recursion
+    depth mismatch"), as Hypothesis does in the threads of scenarios.
+    """
+    if call.excinfo is not None and isinstance(error := call.excinfo.value, _SPEAKING):
+        plain = pytest.fail.Exception(str(error), pytrace=False)
+        call.excinfo = pytest.ExceptionInfo.from_exception(plain.with_traceback(error.__traceback__))
+
+
 def complete_report(
     report: pytest.TestReport,
     item: pytest.Item,
@@ -59,8 +74,7 @@ def complete_report(
         report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"unobservable: {message}")
     else:
         outcome = Outcome.ERROR
-        speaks = isinstance(error, SuiteError | ServerDiedError | TargetError)
-        message = str(error) if speaks else report.longreprtext
+        message = str(error) if isinstance(error, _SPEAKING) else report.longreprtext
         report.longrepr = message
     if report.when == "call":
         report.duration = item.stash.get(SECONDS, report.duration)

@@ -23,7 +23,7 @@ from conformance.lab import Lab
 from conformance.marks import PlantingMark
 from conformance.outcomes import EXIT_STATUS, Outcome, TestResult, Verdict
 from conformance.problems import InvalidInputError, SuiteError
-from conformance.reports import LEFT_OUT, SECONDS, LeftOut, complete_report, result_of
+from conformance.reports import LEFT_OUT, SECONDS, LeftOut, complete_report, result_of, spare_traceback
 from conformance.results import results_document, results_file, write_results
 from conformance.run import FAST_INTERVAL, Run
 from conformance.schedule import Scenario, Schedule
@@ -223,11 +223,13 @@ class Suite:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Turn what happened into an outcome of the suite, and an error into words."""
+        error = call.excinfo.value if call.excinfo is not None else None
+        spare_traceback(call)
         report = yield
         complete_report(
             report,
             item,
-            call.excinfo.value if call.excinfo is not None else None,
+            error,
             clause=selection.clause_of(item, self.catalogue),
             known_failing=self.known_failing,
             reproduce=lambda: self._reproduce(item),

@@ -55,12 +55,14 @@ class Pace:
     """The intervals in force for one server, and what follows from them. All in seconds.
 
     `patience` scales what the suite allows for a slow machine; it never scales what the server declares. `keys` is the
-    number of keys that are published for the server, by which scanning and loading take longer.
+    number of keys that are published for the server, by which scanning and loading take longer. `started` is how long
+    the server took to get ready with all of that, once it is: what shows how slow it and the machine are.
     """
 
     intervals: Intervals
     patience: float = 1.0
     keys: int = 0
+    started: float = 0.0
 
     @property
     def start(self) -> float:
@@ -85,13 +87,18 @@ class Pace:
 
     @property
     def load(self) -> float:
-        """How long a server may take to load what a test has published."""
-        return LOAD_ALLOWANCE * self.patience
+        """How long a server may take to load what a test has published: no more than to start with everything."""
+        return max(LOAD_ALLOWANCE, self.started) * self.patience
 
     @property
     def evict(self) -> float:
         """How long it takes until a run that begins after now has ended, when another has just begun."""
-        return self.intervals.evict + 2 * RUN_ALLOWANCE * self.patience
+        return self.intervals.evict + 2 * self.run
+
+    @property
+    def run(self) -> float:
+        """How long an eviction run may take, or be late."""
+        return RUN_ALLOWANCE * self.patience
 
     @property
     def settle(self) -> float:
@@ -108,5 +115,10 @@ class Pace:
         return (
             f"{self.serve:g} s = {intervals.passes} passes x ({intervals.reload:g} s reload interval"
             f" + {self._scan:g} s for a scan of {self.keys} keys) + {intervals.propagate:g} s to propagate"
-            f" + {self.load:g} s allowed for loading"
+            f" + {self.explain_load()}"
         )
+
+    def explain_load(self) -> str:
+        """Write what is allowed for loading, and why so much."""
+        why = f", as the start took {self.started:.1f} s" if self.started > LOAD_ALLOWANCE else ""
+        return f"{self.load:.3g} s allowed for loading{why}"

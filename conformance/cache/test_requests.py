@@ -46,6 +46,7 @@ def test_burst_of_saved_models_stays_in_memory(stand: Stand) -> None:
     """All SavedModels asked for between two runs go on counting when each is asked for once more."""
     interval = stand.deployment.pace.intervals.evict
     cached = CachedModels(stand)
+    longest = 0.0
     for attempt in range(ATTEMPTS):
         stand.await_eviction()
         if not cached.is_driven:
@@ -54,11 +55,11 @@ def test_burst_of_saved_models_stays_in_memory(stand: Stand) -> None:
         begun = timing.now()
         cached.access_all(stand.models)
         found = cached.in_memory()
-        seconds = timing.now() - begun
+        longest = max(longest, timing.now() - begun)
         if found == set(stand.models):
             break
-    if found != set(stand.models) and not cached.is_driven and seconds > interval / 2:
-        raise HarnessError(f"intervals unusable: it takes {seconds:.2f} s to ask for {len(stand.models)} models twice")
+    if found != set(stand.models) and not cached.is_driven and longest > interval / 2:
+        raise HarnessError(f"intervals unusable: it takes {longest:.2f} s to ask for {len(stand.models)} models twice")
     _expect_all(stand, found)
 
 

@@ -1,12 +1,14 @@
 """The plugin: what it asks of tests, and what it writes about a run."""
 
+import shutil
 from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from conformance.results import results_schema
-from tests.conformance.suite_runs import run_suite, stub
+from tests.conformance.suite_runs import ROOT, run_suite, stub
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,22 @@ def test_results_satisfy_their_schema(tmp_path: Path) -> None:
     assert outcomes["layouts.versioned"] == "deselected"
     assert run.results is not None
     assert run.results["verdict"] == "not conformant"
+
+
+def test_trees_in_s3_are_kept(tmp_path: Path) -> None:
+    """With --keep, what was published in an S3 endpoint that ends with the run lies in the folder that is kept."""
+    reference = ROOT / "conformance" / "implementations" / "reference.toml"
+    run = run_suite(reference, tmp_path / "report", "--clause", "layouts.source-s3", "--keep")
+    (line,) = [line for line in run.output.splitlines() if line.startswith("kept: ")]
+    kept = Path(line.removeprefix("kept: "))
+    try:
+        configured = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in kept.rglob("cortex.yaml")]
+        paths = [api["predictor"]["model_path"] for (api,) in configured if "model_path" in api["predictor"]]
+        trees = [kept / "trees" / path.removeprefix("s3://").split("/", 1)[1] for path in paths if "s3://" in path]
+        assert trees
+        assert all(any(file.is_file() for file in tree.rglob("*")) for tree in trees)
+    finally:
+        shutil.rmtree(kept)
 
 
 def test_failure_explains_itself(tmp_path: Path) -> None:

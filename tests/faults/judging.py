@@ -164,8 +164,9 @@ class _Run:
         where = self.configuration.name
         if self._results is None:
             return [f"{where}: {self.verdict}"]
+        # What went wrong with the whole run is why its clauses are errors.
         found = [f"{where}: {error}" for error in self._results["run"]["errors"]]
-        found += [f"{where}: {clause} is an error" for clause in self.having("error")]
+        found = found or [f"{where}: {clause} is an error" for clause in self.having("error")]
         accused = any(CATALOGUE[clause].level is Level.MUST for clause in self.having("fail"))
         # Without a failed MUST the verdict is partial where a hardware or a clock is missing.
         right = {"not conformant"} if accused else {"conformant", "partial"}

@@ -216,7 +216,7 @@ def _loaded_by_each_request() -> None:
     """Requests that come while a model is being loaded load it too."""
 
     def load_anyhow(self: Slot) -> Resident:
-        for candidate in self._supply.candidates(self.name, self.label):
+        for candidate in self._supply.candidates(self.name, self.label, self.stamp):
             found = self._try(candidate, newest=True)
             if found is not None:
                 return found
