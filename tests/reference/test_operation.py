@@ -149,6 +149,46 @@ def test_several_processes_converge(tmp_path: Path) -> None:
             await_(all_answered, server.deadline)
 
 
+# Of two processes one is ready at once, the other when there is a file named `open`.
+GATE = """
+        folder = config["gate"]
+        try:
+            open(os.path.join(folder, "first"), "x").close()
+        except FileExistsError:
+            while not os.path.exists(os.path.join(folder, "open")):
+                threading.Event().wait(0.02)
+"""
+
+
+def test_ready_means_all_processes(tmp_path: Path) -> None:
+    """While one of two processes still starts, GET / says so with 503; once it says 200 every process predicts."""
+    tree = kinds.PYTHON.make()
+    DirectoryTarget(tmp_path / "models").write(tree.at("m"))
+    predictor = kinds.PYTHON.predictor.replace(
+        "        self.client = python_client\n", f"        self.client = python_client{GATE}"
+    )
+    lines = (f"models: {{dir: {tmp_path}/models}}", "processes_per_replica: 2", f"config: {{gate: {tmp_path}}}")
+    server = Server(write_project(tmp_path / "project", "python", predictor, *lines))
+    try:
+
+        def one_is_ready() -> None:
+            try:
+                status, body, _ = server.request("GET", "/")
+            except OSError as error:
+                raise AssertionError from error
+            if status == 200:
+                raise RuntimeError(f"ready with one process of two: {body!r}")
+            assert b"another process is not ready yet" in body
+
+        await_(one_is_ready, server.deadline)
+        (tmp_path / "open").touch()
+        server.ready()
+        # Of so many requests one of two processes gets none once in a million times.
+        assert [server.predict() for _ in range(20)] == [(200, tokens(tree))] * 20
+    finally:
+        server.stop()
+
+
 def test_a_held_model_stays(tmp_path: Path) -> None:
     """While a request holds an object, new content is served to others, and its files stay until it ends."""
     target = DirectoryTarget(tmp_path / "models")
