@@ -13,13 +13,18 @@ from rich.console import Console
 
 from tests.faults.judging import Judgement, Options, judge, recall
 from tests.faults.preloading import preloaded
-from tests.faults.registry import Change, changes
+from tests.faults.registry import Change, changes, find
 from tests.faults.tables import print_faults, print_problems, print_variations
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nox -s faults --", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of a change, or the beginning of some")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="of a change, the beginning of some, or NAME+NAME: one server with these variations",
+    )
     parser.add_argument("--kind", choices=["faults", "variations"], help="only these")
     parser.add_argument(
         "--resume", action="store_true", help="judge only what has no judgement yet, or changed since it was judged"
@@ -37,9 +42,13 @@ def main() -> int:
     """Run the command line; the exit status is 0 if every change was judged rightly."""
     arguments = _parser().parse_args()
     console = Console(width=None if sys.stdout.isatty() else 200)
-    chosen = _choose(changes(), arguments.names, arguments.kind)
+    try:
+        chosen = _choose(changes(), arguments.names, arguments.kind)
+    except KeyError as error:
+        print(f"error: there is no such change: {error}", file=sys.stderr)
+        return 2
     if not chosen:
-        print(f"error: no change is called {' or '.join(arguments.names)}", file=sys.stderr)
+        print(f"error: none of these is among the {arguments.kind}", file=sys.stderr)
         return 2
     if arguments.list:
         for change in chosen:
@@ -64,11 +73,11 @@ def main() -> int:
 
 
 def _choose(there: Mapping[str, Change], names: Sequence[str], kind: str | None) -> list[Change]:
-    def is_chosen(change: Change) -> bool:
-        named = not names or any(change.name.startswith(name) for name in names)
-        return named and (kind is None or change.is_fault == (kind == "faults"))
-
-    return [change for change in there.values() if is_chosen(change)]
+    chosen: dict[str, Change] = {}
+    for name in names or [""]:
+        beginning = {each: change for each, change in there.items() if each.startswith(name)}
+        chosen |= beginning or {name: find(name)}
+    return [change for change in chosen.values() if kind is None or change.is_fault == (kind == "faults")]
 
 
 def _judge_all(console: Console, pending: Sequence[Change], options: Options, at_once: int) -> dict[str, Judgement]:

@@ -101,7 +101,8 @@ def key_of(change: Change, options: Options) -> str:
     facts = [change.name, sorted(change.clauses), [each.name for each in change.on], sorted(change.needs)]
     how = [options.clock, options.patience, options.seed]
     digest = hashlib.sha256(json.dumps([*facts, *how, _hash_of_sources()]).encode())
-    digest.update(change.file.read_bytes())
+    for file in sorted(change.files):
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -31,7 +31,7 @@ from reference.__main__ import main as serve
 from reference.keeper import Keeper
 from reference.link import LinkServer
 from reference.process import die_with_parent
-from tests.faults.registry import changes
+from tests.faults.registry import changes, find
 
 _MOST_BYTES = 1 << 20
 
@@ -143,7 +143,7 @@ def _become_server(parent: int, request: dict[str, Any], outputs: list[int]) -> 
 
 def _serve(name: str) -> int:
     _fork_serving_processes()
-    changes()[name].apply()
+    find(name).apply()
     try:
         return serve()
     except SystemExit as end:

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ class Change:
     directly: bool
     """Whether its processes must be those that the suite starts, as their memory is looked at; it takes longer."""
     apply: Apply = field(compare=False)
-    file: Path
-    """The module that it is written in."""
+    files: frozenset[Path]
+    """The modules that it is written in."""
 
     @property
     def clauses(self) -> frozenset[str]:
@@ -108,8 +108,8 @@ def _register(name: str, **facts: Any) -> Callable[[Apply], Apply]:
         assert name not in _CHANGES, f"there are two changes called {name}"
         assert facts["needs"] <= LONG_TESTS.keys(), f"{name} needs tests that are not there"
         description = " ".join(apply.__doc__.split())
-        file = Path(inspect.getfile(apply))
-        _CHANGES[name] = Change(name=name, description=description, apply=apply, file=file, **facts)
+        files = frozenset({Path(inspect.getfile(apply))})
+        _CHANGES[name] = Change(name=name, description=description, apply=apply, files=files, **facts)
         return apply
 
     return register
@@ -121,3 +121,32 @@ def changes() -> Mapping[str, Change]:
         for module in pkgutil.iter_modules(importlib.import_module(package).__path__, prefix=f"{package}."):
             importlib.import_module(module.name)
     return dict(_CHANGES)
+
+
+def find(name: str) -> Change:
+    """Give a change by its name, or that of all variations in `NAME+NAME`, as one server has them; raises KeyError."""
+    first, *others = (changes()[part] for part in name.split("+"))
+    together = first
+    for other in others:
+        together = _both(together, other)
+    return together
+
+
+def _both(one: Change, other: Change) -> Change:
+    if one.is_fault or other.is_fault or one.on != other.on or (one.intervals and other.intervals):
+        raise KeyError(f"{one.name} and {other.name}: only variations on the same configurations go together")
+
+    def apply() -> None:
+        one.apply()
+        other.apply()
+
+    return replace(
+        one,
+        name=f"{one.name}+{other.name}",
+        description=f"{one.description} {other.description}",
+        seen=f"{one.seen}; {other.seen}",
+        intervals={**one.intervals, **other.intervals},
+        directly=one.directly or other.directly,
+        apply=apply,
+        files=one.files | other.files,
+    )

@@ -7,13 +7,13 @@ import os
 import sys
 
 from reference.__main__ import main
-from tests.faults.registry import changes
+from tests.faults.registry import find
 
 _NAME = "SERVECHECK_FAULT"
 
 if _NAME not in os.environ:
     os.environ[_NAME] = sys.argv.pop(1)
-changes()[os.environ[_NAME]].apply()
+find(os.environ[_NAME]).apply()
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -120,7 +120,6 @@ def _first_path_only() -> None:
         "reload.structure-changed",
         "reload.updated-in-place",
         "reload.versioned-to-unversioned",
-        "reload.in-flight",
     ],
 )
 def _unversioned_not_in_dir() -> None:
