@@ -296,6 +296,8 @@ class Program(RuleBasedStateMachine):
         ever = self._ever.get(name, set())
         if not ever:
             return "reload.model-added"
+        if version in ever:
+            return "reload.removed-then-restored"
         turned = ever - {UNVERSIONED} if version == UNVERSIONED else ever & {UNVERSIONED}
         return "reload.versioned-to-unversioned" if turned else "reload.removed-then-restored"
 

@@ -112,7 +112,6 @@ def _one_process_follows() -> None:
         "reload.version-removed",
         "reload.structure-changed",
         "reload.updated-in-place",
-        "reload.removed-then-restored",
     ],
 )
 def _reload_has_to_be_asked_for() -> None:
