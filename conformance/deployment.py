@@ -186,11 +186,17 @@ class Deployment:
         return answer
 
     def predict(
-        self, payload: object, *, query: str = "", headers: Mapping[str, str] | None = None, about: str | None = None
+        self,
+        payload: object,
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        about: str | None = None,
+        timeout: float | None = None,
     ) -> Answer:
-        """Send one payload to the predict call."""
+        """Send one payload to the predict call; see `call`."""
         method, path = self._implementation.process.predict.split(" ", 1)
-        return self.call(method, path + query, payload=payload, headers=headers, about=about)
+        return self.call(method, path + query, payload=payload, headers=headers, about=about, timeout=timeout)
 
     def _control(self, call: str) -> None:
         # It may wait for scans, loads, and requests under way.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from conformance import timing
 from conformance.deployment import Answer
@@ -21,8 +21,11 @@ def held_request(stand: Stand, name: str) -> Iterator[Future[Answer]]:
     ends first.
     """
     signal = f"go-on-{secrets.token_hex(4)}"
+    pace = stand.deployment.pace
+    longest = pace.settle + pace.evict
     with ThreadPoolExecutor(1) as pool:
-        request = pool.submit(stand.ask, name, more={"hold": signal})
+        hold = {"hold": signal, "longest": longest}
+        request = pool.submit(stand.ask, name, more=hold, timeout=longest + pace.answer)
 
         def is_held() -> bool | None:
             if request.done():
@@ -30,15 +33,26 @@ def held_request(stand: Stand, name: str) -> Iterator[Future[Answer]]:
             return True if any(line.get("until") == signal for line in stand.deployment.journals()) else None
 
         try:
-            if not timing.poll(is_held, until=timing.now() + stand.deployment.pace.answer):
-                raise HarnessError(f"the request for {name} did not begin in {stand.deployment.pace.answer:g} s")
+            if not timing.poll(is_held, until=timing.now() + pace.answer):
+                raise HarnessError(f"the request for {name} did not begin in {pace.answer:g} s")
             yield request
         finally:
             (stand.deployment.journal_folder / signal).touch()
 
 
-def expect_as_it_began(stand: Stand, answer: Answer, tokens: frozenset[str]) -> None:
-    """Expect a request that was held to end on the revision that it began with, and with its files still there."""
+def expect_held_during(stand: Stand, name: str, act: Callable[[], None], *, seconds: float) -> None:
+    """Expect a request that holds a model to end on the revision that it began with, and with its files still there.
+
+    `act` happens meanwhile, for as many seconds at the most: a server may wait for the request before it does what it
+    was told to, and then does not do it until the request has ended.
+    """
+    tokens = frozenset(stand.ask(name).tokens)
+    with ThreadPoolExecutor(1) as pool:
+        with held_request(stand, name) as request:
+            acting = pool.submit(act)
+            wait([acting], timeout=seconds)
+        answer = request.result()
+        acting.result()
     stand.expect(
         answer.tokens == tokens,
         expected="the answer of the revision that the request began with",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
-from conformance import timing
+from conformance.agreement import await_agreement
 from conformance.catalogue import Clause
 from conformance.deployment import Answer, Deployment
 from conformance.forest import Forest
@@ -68,10 +68,12 @@ class Stand:
         call: Calling = "positional",
         named: bool | None = None,
         more: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
     ) -> Answer:
         """Let the witness fetch a model and echo it.
 
         The name is left out where model_path names the model, or when `named` is False; `more` goes into the payload.
+        The answer may take `timeout` seconds, or else as long as any.
         """
         if named is None:
             named = self.forest.ground.naming != "model_path"
@@ -79,7 +81,7 @@ class Stand:
         if not isinstance(version, _LeftOut):
             ask["version"] = version
         payload = {**witness_payload(ask, call), **(more or {})}
-        return self.deployment.predict(payload, about=self.published_name(name))
+        return self.deployment.predict(payload, about=self.published_name(name), timeout=timeout)
 
     def ask_by_name(self, name: str, version: Version = LEFT_OUT) -> Answer:
         """Let the witness fetch whatever the server knows under exactly this name."""
@@ -89,17 +91,12 @@ class Stand:
         return self.deployment.predict(witness_payload(ask), about=name)
 
     def await_answer(self, question: Callable[[], Answer], is_right: Callable[[Answer], bool]) -> Answer:
-        """Ask until the answer is right or the deadline has passed; gives the last answer."""
-        last: Answer | None = None
+        """Ask until the answer of each process is right or the deadline has passed; gives the last answer.
 
-        def attempt() -> Answer | None:
-            nonlocal last
-            last = question()
-            return last if is_right(last) else None
-
-        timing.poll(attempt, until=self.catch_up())
-        assert last is not None
-        return last
+        Raises `HarnessError` when some process never answers.
+        """
+        deadline, patience = self.catch_up(), self.deployment.pace.answer
+        return await_agreement(self._processes, question, is_right, deadline=deadline, patience=patience)
 
     def expect_served(
         self,
@@ -194,8 +191,9 @@ class Stand:
 
     def question(self, name: str, version: Version) -> str:
         """Write what was asked, for an expectation."""
-        of = f"model {self.published_name(name)}"
-        return f"{of} without a version" if isinstance(version, _LeftOut) else f"{of} version {version!r}"
+        which = "without a version" if isinstance(version, _LeftOut) else f"version {version!r}"
+        everywhere = f", in each of {self._processes} processes," if self._processes > 1 else ""
+        return f"model {self.published_name(name)} {which}{everywhere}"
 
     def describe(self, answer: Answer) -> str:
         """Write what was answered, with the files behind it."""
@@ -229,6 +227,10 @@ class Stand:
         history = self.deployment.history
         requests = [request for request in self.requests_since(history.begun) if models.keys() & set(request.models)]
         return history.lines([request.entry.to_event() for request in requests], _MOST_REQUESTS)
+
+    @property
+    def _processes(self) -> int:
+        return self.forest.ground.configuration.processes_per_replica or 1
 
     def _whereabouts(self, name: str, folder: str) -> str:
         published = self.published_name(name)

@@ -50,6 +50,11 @@ def wait_until(moment: float) -> None:
         time.sleep(left)  # noqa: TID251 - the one place
 
 
+def await_second() -> None:
+    """Return when a second of the wall clock begins, by which file systems and S3 may tell the time of a change."""
+    wait_until(now() + 1 - time.time() % 1)
+
+
 @dataclass(frozen=True)
 class Pace:
     """The intervals in force for one server, and what follows from them. All in seconds.

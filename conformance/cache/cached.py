@@ -180,15 +180,19 @@ class CachedModels:
         closely for that.
         """
         interval = self.stand.deployment.pace.intervals.evict
+        *first, last = names
         for _ in range(_ATTEMPTS):
-            self.access_all(names)
+            self.access_all(first)
+            before_last = timing.now()
+            self.access(last)
             self._await_end_of_run(since := timing.now())
-            # The run that has just been seen tells when the next one is due; without any, all went within the requests.
+            # The run that has just been seen tells when the next one is due. Without any, one may have taken place just
+            # after the last model had come in, or else all went within the requests.
             last_run = max(self.drops_since(since), default=None)
             begun = timing.now()
             self.access_all(names)
             window = Window(timing.now(), len(self.drops_since(begun)))
-            due = (begun if last_run is None else last_run) + _SURELY_BEFORE_THE_NEXT * interval
+            due = (before_last if last_run is None else last_run) + _SURELY_BEFORE_THE_NEXT * interval
             if self.is_driven or (window.ended < due and (last_run is None) != window.is_quiet):
                 return window
         raise HarnessError(f"intervals unusable: {len(names)} models take {window.ended - begun:.2f} s to ask for")

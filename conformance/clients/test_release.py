@@ -1,5 +1,8 @@
 """What the python predictor loaded and the server does not serve any more is let go."""
 
+import psutil
+
+from conformance import timing
 from conformance.deployment import Answer
 from conformance.held_request import held_request
 from conformance.marks import SMALL_CACHE, THREADED, Grow, Planting, clause, planting
@@ -84,14 +87,23 @@ def _expect_let_go(stand: Stand, old: Answer) -> None:
     def is_let_go() -> bool:
         # What only a cycle of references keeps is dropped by the witness, which collects garbage before it answers.
         stand.deployment.predict({"census": True})
-        return any(
+        return not _is_running(process) or any(
             line["event"] == "dropped" and (line["process"], line["serial"]) == (process, serial)
             for line in stand.deployment.journals()
         )
 
     stand.await_eviction(is_let_go)
+    # A server told to evict has done so by now; a process that it has replaced may take a moment to end.
     stand.expect(
-        is_let_go(),
+        timing.poll(lambda: is_let_go() or None, until=timing.now() + stand.deployment.pace.run),
         expected="no reference to an object that is not served any more, one eviction interval after its last request",
         observed=f"object {serial} of process {process} is still referred to",
     )
+
+
+def _is_running(process: int) -> bool:
+    """Whether a process holds memory; what it held goes with it, and no journal tells."""
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

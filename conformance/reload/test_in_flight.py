@@ -1,12 +1,12 @@
 """A request that is under way when its model changes ends on the revision that it began with."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
 from conformance import timing
-from conformance.held_request import expect_as_it_began, held_request
+from conformance.held_request import expect_held_during
 from conformance.marks import THREADED, Grow, Planting, clause, planting
 from conformance.problems import UnobservableError
 from conformance.recording import Recording
@@ -16,6 +16,7 @@ from fixtures.trees import versions
 T = TypeVar("T")
 
 UPDATES = 3
+BETWEEN_REQUESTS = 0.01
 
 
 def _to_be_updated(grow: Grow) -> Planting:
@@ -129,16 +130,13 @@ def _expect_never_mixed(stand: Stand, recording: Recording) -> None:
 
 def _expect_held(stand: Stand, name: str, folder: str, change: Callable[[], None]) -> None:
     """Expect a request that holds a model to end as it began when the model changes meanwhile."""
-    tokens = stand.expect_served(name, folder).tokens
-    with ThreadPoolExecutor(1) as pool:
-        with held_request(stand, name) as request:
-            change()
-            # A server may wait for the request before it changes anything, and then does not settle until it ends.
-            settling = pool.submit(stand.settle)
-            wait([settling], timeout=stand.deployment.pace.settle)
-        answer = request.result()
-        settling.result()
-    expect_as_it_began(stand, answer, tokens)
+    stand.expect_served(name, folder)
+
+    def change_and_settle() -> None:
+        change()
+        stand.settle()
+
+    expect_held_during(stand, name, change_and_settle, seconds=stand.deployment.pace.settle)
 
 
 def _ask_during(stand: Stand, name: str, change: Callable[[], None], ask: Callable[[], T], threads: int = 1) -> list[T]:
@@ -152,6 +150,8 @@ def _ask_during(stand: Stand, name: str, change: Callable[[], None], ask: Callab
         answers = []
         while not changing.done():
             answers.append(ask())
+            # Other tests wait for their answers at the same time.
+            timing.wait_until(timing.now() + BETWEEN_REQUESTS)
         return answers
 
     with ThreadPoolExecutor(1 + threads) as pool:

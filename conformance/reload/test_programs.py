@@ -38,18 +38,20 @@ PROGRAMS = {
 _charged = pytest.mark.parametrize("charged", [pytest.param(name, marks=clause(name), id=name) for name in CLAUSES])
 
 
-def _nothing(grow: Grow) -> Planting:
+def _resident(grow: Grow) -> Planting:
     return Planting({"resident": grow()})
 
 
-@planting(_nothing, alone="random programs", predictors=("python", "onnx"), adds_models=True)
+@planting(_resident, alone="random programs", predictors=("python", "onnx"), adds_models=True)
 @_charged
 def test_random_programs(stand: Stand, charged: str) -> None:
     """Every answer in the course of a random program is explained by a state of its source."""
     _expect_nothing_found(stand, charged)
 
 
-@planting(_nothing, alone="random programs", predictors=("python", "onnx"), adds_models=True, configuration=SMALL_CACHE)
+@planting(
+    _resident, alone="random programs", predictors=("python", "onnx"), adds_models=True, configuration=SMALL_CACHE
+)
 @_charged
 def test_random_programs_with_a_cache(stand: Stand, charged: str) -> None:
     """The same holds with a cache that has room for fewer models than the program has."""

@@ -14,7 +14,8 @@ class AnyPredictor:
             "has_model": self.has_model(),
             "payload": payload,
             "query": query_params["probe"],
-            "header": headers["x-probe"],
+            # How the names of headers are spelled is a matter of HTTP servers.
+            "header": next(value for name, value in headers.items() if name.lower() == "x-probe"),
         }
 
     def has_model(self):

@@ -15,9 +15,6 @@ from pathlib import Path
 JOURNAL_FOLDER = "@journal_folder@"
 TOKEN_LINE = b"token: "
 
-# Seconds that a request is held open at most, when nobody ends it.
-LONGEST_HOLD = 120
-
 
 def note(event, **facts):
     """Append one line to the journal of this process; `at` is on the monotonic clock, in seconds."""
@@ -36,10 +33,10 @@ def call(function, ask, how, *given, **named):
 
 
 def hold(payload):
-    """Keep a request open until the file that its payload names lies in the journal folder."""
+    """Keep a request open until a file of the name in its payload lies in the journal folder, at most `longest` s."""
     if "hold" in payload:
         note("holding", until=payload["hold"])
-        end = time.monotonic() + LONGEST_HOLD
+        end = time.monotonic() + payload["longest"]
         while not Path(JOURNAL_FOLDER, payload["hold"]).exists() and time.monotonic() < end:
             threading.Event().wait(0.01)
 
