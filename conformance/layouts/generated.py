@@ -147,8 +147,11 @@ def _findings(stand: Stand, name: str, level: Level) -> Iterator[Finding]:
             yield found(clause, folder, "is answered from that folder", answer)
     answer = _await_tokens(stand, name, LEFT_OUT, tokens[level.latest])
     if answer.tokens != tokens[level.latest]:
-        # Charged to what was taken for a version, if that is what answered.
-        taken = next((entry for entry in level.aside if answer.tokens and answer.tokens <= tokens[entry]), None)
+        # Charged to what was taken for a version and answered, or for the latest one and cannot be loaded.
+        if answer.is_served:
+            taken = next((entry for entry in level.aside if answer.tokens and answer.tokens <= tokens[entry]), None)
+        else:
+            taken = next((entry for entry in level.aside if _is_invalid_latest(entry, level)), None)
         clause = _clause_of_taking(stand, level.aside[taken]) if taken else _clause_of_latest(level)
         yield found(clause, LEFT_OUT, f"is answered from {level.latest or 'its files'}", answer)
     for entry, clause in level.aside.items():
@@ -165,6 +168,11 @@ def _await_tokens(stand: Stand, name: str, version: Version, tokens: frozenset[s
 def _clause_of_taking(stand: Stand, aside: str) -> str:
     """Charge an entry that was served though it should be left aside: an invalid version was taken for a model."""
     return f"layouts.{stand.predictor}" if aside == INVALID_VERSION else aside
+
+
+def _is_invalid_latest(entry: str, level: Level) -> bool:
+    """Tell whether an invalid version has a higher number than all valid ones."""
+    return level.aside[entry] == INVALID_VERSION and bool(level.versions) and int(entry) > max(level.versions)
 
 
 def _clause_of_version(number: int, folder: str, level: Level) -> str:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from reference import local
 from reference.catalog import LATEST, Catalog, Model
 from reference.errors import UnavailableError
 from reference.holding import Held
@@ -81,6 +82,17 @@ def _removed_version_stays() -> None:
         commit(self, held, layout, *changed, kept=None)
 
     Inventory._commit = keeping
+
+
+@fault(
+    "times-in-whole-seconds",
+    seen="the original: the in-place check compared whole-second timestamps only",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.updated-in-place"],
+)
+def _times_in_whole_seconds() -> None:
+    """A file has changed if its size has, or the second of its last change."""
+    local._tag = lambda status: str(int(status.st_mtime))
 
 
 @fault(

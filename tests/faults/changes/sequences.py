@@ -10,7 +10,7 @@ from typing import Any
 from reference.catalog import Model
 from reference.models import Models
 from reference.resident import Failure, Resident, Slot
-from tests.faults.configurations import PYTHON_LOCAL
+from tests.faults.configurations import ONNX_LOCAL, PYTHON_LOCAL
 from tests.faults.registry import fault
 
 Arrange = Callable[[Models, str, Mapping[str, int]], tuple[Model, list[Slot]]]
@@ -91,8 +91,8 @@ def _failure_outlives_the_version() -> None:
 @fault(
     "removal-hides-an-update",
     seen="plausible: the first difference that is found between two listings ends the comparison",
-    on=[PYTHON_LOCAL],
-    breaks=["reload.structure-changed"],
+    on=[ONNX_LOCAL],
+    breaks=["reload.updated-in-place"],
     needs=["programs"],
 )
 def _removal_hides_an_update() -> None:
