@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 
+from conformance import timing
 from conformance.catalogue import PredictorType
 from conformance.deployment import Answer, ServerDiedError
 from conformance.forest import MODELS, Forest
@@ -80,12 +81,13 @@ def draw_trees(predictor: PredictorType, source: random.Random, count: int) -> d
 
 def judge_trees(stand: Stand) -> Iterator[Finding]:
     """Compare every tree of a planting with the oracle; gives at most one finding for each tree."""
-    for name, tree in stand.models.items():
-        level = read_level(tree, stand.predictor)
-        if not level.unspecified and level.is_model:
-            finding = next(_findings(stand, name, level), None)
-            if finding is not None:
-                yield finding
+    levels = {name: read_level(tree, stand.predictor) for name, tree in stand.models.items()}
+    specified = {name: level for name, level in levels.items() if not level.unspecified and level.is_model}
+    answers = _await_answers(stand, specified)
+    for name, level in specified.items():
+        finding = next(_findings(stand, name, level, answers[name]), None)
+        if finding is not None:
+            yield finding
 
 
 def reduce_tree(stand: Stand, finding: Finding) -> Finding:
@@ -131,21 +133,44 @@ def _judge_alone(stand: Stand, trees: dict[str, Tree]) -> list[Finding]:
         forest.close()
 
 
-def _findings(stand: Stand, name: str, level: Level) -> Iterator[Finding]:
-    tree = stand.models[name]
-    entries = list(dict.fromkeys(key.partition("/")[0] for key in tree))
-    tokens = {entry: frozenset(tree.under(entry).tokens.values()) for entry in entries}
+def _await_answers(stand: Stand, levels: Mapping[str, Level]) -> Mapping[str, Mapping[Version, Answer]]:
+    """Ask for every version of all models, and without one, until all answers are right; gives the last of each."""
+    answers: dict[str, dict[Version, Answer]] = {name: {} for name in levels}
+
+    def are_right() -> bool | None:
+        right = True
+        for name, level in levels.items():
+            tokens = _tokens_by_entry(stand.models[name])
+            asked: dict[Version, str] = {LEFT_OUT: level.latest, **{each: each for each in level.versions.values()}}
+            for version, folder in asked.items():
+                if version not in answers[name] or answers[name][version].tokens != tokens[folder]:
+                    answers[name][version] = stand.ask(name, version)
+                    right = right and answers[name][version].tokens == tokens[folder]
+        return right or None
+
+    # One deadline for all: a server that gets most of them wrong would take minutes to be told so.
+    timing.poll(are_right, until=stand.catch_up())
+    return answers
+
+
+def _tokens_by_entry(tree: Tree) -> Mapping[str, frozenset[str]]:
+    entries = dict.fromkeys(key.partition("/")[0] for key in tree)
+    return {entry: frozenset(tree.under(entry).tokens.values()) for entry in entries}
+
+
+def _findings(stand: Stand, name: str, level: Level, answers: Mapping[Version, Answer]) -> Iterator[Finding]:
+    tokens = _tokens_by_entry(stand.models[name])
 
     def found(clause: str, version: Version, wanted: str, answer: Answer) -> Finding:
         question = stand.question(name, version)
         return Finding(clause, name, f"{question} {wanted}", stand.describe(answer), stand.evidence(name))
 
     for number, folder in level.versions.items():
-        answer = _await_tokens(stand, name, folder, tokens[folder])
+        answer = answers[folder]
         if answer.tokens != tokens[folder]:
             clause = _clause_of_version(number, folder, level)
             yield found(clause, folder, "is answered from that folder", answer)
-    answer = _await_tokens(stand, name, LEFT_OUT, tokens[level.latest])
+    answer = answers[LEFT_OUT]
     if answer.tokens != tokens[level.latest]:
         # Charged to what was taken for a version and answered, or for the latest one and cannot be loaded.
         if answer.is_served:
@@ -159,10 +184,6 @@ def _findings(stand: Stand, name: str, level: Level) -> Iterator[Finding]:
             answer = stand.ask(name, entry)
             if answer.tokens & tokens[entry]:
                 yield found(_clause_of_taking(stand, clause), entry, "is never answered from there", answer)
-
-
-def _await_tokens(stand: Stand, name: str, version: Version, tokens: frozenset[str]) -> Answer:
-    return stand.await_answer(lambda: stand.ask(name, version), lambda answer: answer.tokens == tokens)
 
 
 def _clause_of_taking(stand: Stand, aside: str) -> str:
