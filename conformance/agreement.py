@@ -10,7 +10,7 @@ from conformance.deployment import Answer
 from conformance.problems import HarnessError
 
 # Requests that are under way at the same time: one after the other may all go to the same process.
-_AT_ONCE = 8
+_AT_ONCE = 4
 
 # Errors do not tell which process they are from. Of so many answers more per process, none is from a certain one less
 # than once in a million times.
