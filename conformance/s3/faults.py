@@ -24,7 +24,8 @@ FaultKind = Literal["outage", "refusal", "slowness", "truncation", "disappearanc
 # Seconds by which each answer of a slow S3 is late: longer than servers take for anything, shorter than they wait.
 LATE = 1.0
 
-# What the proxy says on the connection: that it has taken the fault up, and each time that a request meets it.
+# What the proxy says on the connection: that it has taken the fault up, when no earlier request is under way any more,
+# and each time that a request meets it.
 TAKEN_UP, HIT = b"+", b"\n"
 
 # Seconds for the proxy to answer.
@@ -95,8 +96,9 @@ class Faults:
     def hold(self, kind: FaultKind, prefix: str) -> Iterator[HeldFault]:
         """Keep a fault in force for what begins with a prefix; for `disappearance` it is the key of one object.
 
-        Applies to every request that begins after the block was entered, and to none that begins after it was left.
-        Raises `HarnessError` when the proxy cannot be told.
+        Applies to every request that begins after the block was entered, and to none that begins after it was left;
+        those that began before have ended when the block is entered. Raises `HarnessError` when the proxy cannot be
+        told, or when one of these does not end.
         """
         delete_url = ""
         if kind == "disappearance":
@@ -109,10 +111,12 @@ class Faults:
             try:
                 connection.connect(str(self._control))
                 connection.sendall(fault.to_line())
-                accepted = connection.recv(1)
+                # What it meets until then is not met in the block.
+                while (said := connection.recv(1)) == HIT:
+                    pass
             except OSError as error:
                 raise HarnessError(f"the S3 proxy cannot be told to fail: {error}") from error
-            if not accepted:
+            if said != TAKEN_UP:
                 raise HarnessError(f"the S3 proxy did not take up {fault}")
             held = HeldFault(connection)
             try:

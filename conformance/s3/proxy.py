@@ -7,10 +7,12 @@ others pass unchanged, Host header and raw path included, so that signatures sta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,24 +38,43 @@ _SLOW_DOWN = (
 
 
 class FaultsInForce:
-    """The faults that the suite holds at this moment, each by a connection of its own."""
+    """The faults that the suite holds at this moment, each by a connection of its own, and the requests under way."""
 
     def __init__(self) -> None:
         self._held: dict[asyncio.StreamWriter, Fault] = {}
+        # Each by what tells that it has ended.
+        self._under_way: dict[asyncio.Event, Asked] = {}
 
     async def take_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Keep the fault of one connection in force until its other end lets go of it."""
+        """Keep the fault of one connection in force until its other end lets go of it.
+
+        Its other end is told that it is taken up when the earlier requests for the same have ended: until then the
+        endpoint may still carry them out.
+        """
         fault = Fault(**json.loads(await reader.readline()))
+        earlier = [ended for ended, asked in self._under_way.items() if asked.meets(fault)]
         self._held[writer] = fault
+        for ended in earlier:
+            await ended.wait()
         writer.write(TAKEN_UP)
         await reader.read()
         self._held.pop(writer, None)
         writer.close()
 
-    def meet(self, asked: Asked) -> Fault | None:
-        """Give the fault that meets a request, if there is one, and tell who holds it."""
+    @contextlib.contextmanager
+    def meeting(self, asked: Asked) -> Iterator[Fault | None]:
+        """Keep a request under way, and give the fault that meets it, if there is one, having told who holds it."""
+        ended = asyncio.Event()
+        self._under_way[ended] = asked
+        try:
+            yield self._meet(asked)
+        finally:
+            del self._under_way[ended]
+            ended.set()
+
+    def _meet(self, asked: Asked) -> Fault | None:
         for writer, fault in self._held.items():
-            if fault.meets(method=asked.method, bucket=asked.bucket, key=asked.key, prefix=asked.prefix):
+            if asked.meets(fault):
                 writer.write(HIT)
                 return fault
         return None
@@ -76,6 +97,10 @@ class Asked:
         is_listing = request.method == "GET" and not key
         return cls(timing.now(), request.method, bucket, key, request.query.get("prefix", "") if is_listing else None)
 
+    def meets(self, fault: Fault) -> bool:
+        """Whether a fault is for this request."""
+        return fault.meets(method=self.method, bucket=self.bucket, key=self.key, prefix=self.prefix)
+
 
 class RecordingProxy:
     """Forwards every request to one upstream endpoint and notes it in the ledger."""
@@ -88,7 +113,10 @@ class RecordingProxy:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request, and note it before the server can see the end of the answer, or when it broke off."""
         asked = Asked.by(request)
-        fault = self._faults.meet(asked)
+        with self._faults.meeting(asked) as fault:
+            return await self._answer(request, asked, fault)
+
+    async def _answer(self, request: web.Request, asked: Asked, fault: Fault | None) -> web.StreamResponse:
         kind = fault.kind if fault is not None else None
         if kind == "outage":
             self._note(asked, _NO_ANSWER, 0, fault)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, IncompleteReadError, ResponseStreamingError
 
+from conformance import timing
 from conformance.problems import HarnessError
 from conformance.s3.endpoint import S3, open_s3
 from conformance.s3.faults import LATE, FaultKind, Faults
@@ -103,6 +108,33 @@ def test_object_disappears_when_it_is_asked_for(s3: S3, server: S3Client) -> Non
         assert read(s3, server, "in/other") == BODY
     listed = s3.client.list_objects_v2(Bucket=s3.bucket, Prefix="in/")["Contents"]
     assert [item["Key"] for item in listed] == ["in/other"]
+
+
+def test_fault_waits_for_what_is_under_way(s3: S3, server: S3Client) -> None:
+    """When a fault is in force the earlier requests that it is for have ended, and it was not for them."""
+    with s3.faults.hold("slowness", "in/") as slowness, ThreadPoolExecutor(1) as pool:
+        earlier = pool.submit(read, s3, server, "in/model")
+        assert timing.poll(lambda: slowness.hits or None, until=timing.now() + PATIENCE)
+        with s3.faults.hold("outage", "in/") as outage:
+            entry = s3.ledger.entries()[-1]
+            assert (entry.key, entry.status, entry.fault) == ("in/model", 200, "slowness")
+            assert outage.hits == 0
+        assert earlier.result() == BODY
+
+
+def test_fault_does_not_wait_for_others(s3: S3, server: S3Client) -> None:
+    """A request that is under way, and that a fault is not for, holds it up no more than it ends it."""
+    url = urlsplit(server.generate_presigned_url("put_object", Params={"Bucket": s3.bucket, "Key": "out/put"}))
+    with closing(HTTPConnection(url.netloc, timeout=PATIENCE)) as connection, s3.faults.hold("slowness", "out/") as met:
+        connection.putrequest("PUT", f"{url.path}?{url.query}")
+        connection.putheader("Content-Length", str(len(BODY)))
+        connection.endheaders()
+        connection.send(BODY[:1])
+        assert timing.poll(lambda: met.hits or None, until=timing.now() + PATIENCE)
+        with s3.faults.hold("outage", "in/"):
+            connection.send(BODY[1:])
+            assert connection.getresponse().status == 200
+    assert read(s3, server, "out/put") == BODY
 
 
 @pytest.mark.parametrize("kind", ["outage", "refusal"])
