@@ -48,6 +48,7 @@ def write_implementation(
     *,
     sources: Sequence[str] = ("local",),
     predictors: Sequence[str] = ("python",),
+    features: Sequence[str] = ("multi-model", "reload"),
 ) -> Path:
     """Write the implementation file of a server that is started by this command."""
     file = folder / "implementation.toml"
@@ -62,7 +63,7 @@ def write_implementation(
         [declares]
         predictors = {json.dumps(list(predictors))}
         sources = {json.dumps(list(sources))}
-        features = ["multi-model", "reload"]
+        features = {json.dumps(list(features))}
         [intervals]
         reload = 0.2
         """,
