@@ -15,10 +15,11 @@ from conformance import timing
 from conformance.clock import Clock, Driven, Timed
 from conformance.history import History
 from conformance.implementation import ClockName, Implementation
+from conformance.journals import Journals
 from conformance.ports import free_ports
 from conformance.problems import HarnessError
 from conformance.processes import LeashedProcess, describe_exit
-from conformance.project import Api, read_journals, write_project
+from conformance.project import Api, write_project
 from conformance.timing import Pace
 
 # What a server may say that has looked at its source and could not read it.
@@ -82,6 +83,7 @@ class Deployment:
         )
         self._process: LeashedProcess | None = None
         self.journal_folder = folder / "journals"
+        self._journals = Journals(self.journal_folder)
         self.ready_at = 0.0
 
     def spawn(self) -> None:
@@ -210,7 +212,7 @@ class Deployment:
 
     def journals(self) -> list[dict[str, Any]]:
         """Read what the witness noted in all processes so far."""
-        return read_journals(self.journal_folder)
+        return self._journals.lines()
 
     def stop(self) -> None:
         """End the server by SIGTERM; raises `ServerDiedError` when it ignores that, and leaves nothing running."""

@@ -129,7 +129,8 @@ class Forest:
     @property
     def published_names(self) -> list[str]:
         """The names of all models as they are published now."""
-        return [self.published_name(plant, name) for plant, models in self._models.items() for name in models]
+        # Other tests may add models meanwhile.
+        return [self.published_name(plant, name) for plant, models in self._models.items() for name in tuple(models)]
 
     def stray_key(self, plant: Plant, key: str) -> str:
         """Give the key of a stray: at the root of models.dir, else beside the models, which have a tag in front."""
@@ -153,7 +154,7 @@ class Forest:
         # A listing of the whole bucket may be that of any server.
         own = [
             entry
-            for entry in self.run.ledger()
+            for entry in self.run.ledger(since=moment)
             if entry.begun >= moment and (entry.prefix is None or entry.prefix.startswith(self._place))
         ]
         return requests_about(models, own)

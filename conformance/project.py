@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,11 +45,3 @@ def write_project(api: Api, folder: Path, journals: Path) -> None:
     file = api.witness if isinstance(api.witness, Path) else _WITNESSES / f"{api.witness}.py"
     witness = file.read_text(encoding="utf-8")
     (folder / "predictor.py").write_text(witness.replace("@journal_folder@", str(journals)), encoding="utf-8")
-
-
-def read_journals(folder: Path) -> list[dict[str, Any]]:
-    """Read what the witness noted so far: the journals of all processes, each in order."""
-    files = sorted(folder.glob("*.jsonl"))
-    lines = (line for file in files for line in file.read_text(encoding="utf-8").splitlines(keepends=True))
-    # The last line may be half written.
-    return [json.loads(line) for line in lines if line.endswith("\n")]

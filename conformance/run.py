@@ -73,9 +73,9 @@ class Run:
         assert self._s3 is not None, "the run has no S3 endpoint"
         return self._s3
 
-    def ledger(self) -> list[Entry]:
-        """Give what servers have asked of S3 so far; nothing if the implementation does not read from it."""
-        return self._s3.ledger.entries() if self._s3 is not None else []
+    def ledger(self, since: float) -> list[Entry]:
+        """Give the requests to S3 that ended since a moment; none if the implementation does not read from it."""
+        return self._s3.ledger.entries(since) if self._s3 is not None else []
 
     def pace_of(self, clock: ClockName) -> Pace:
         """Give the pace at which a server on this clock is judged."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from conformance.growing_file import GrowingFile
 from conformance.history import Event
 from conformance.s3.faults import FaultKind
 
@@ -41,6 +42,11 @@ class Entry:
         """Write the entry as one line of JSON."""
         return json.dumps(asdict(self), ensure_ascii=False) + "\n"
 
+    @classmethod
+    def from_line(cls, line: bytes) -> Entry:
+        """Read what `to_line` wrote."""
+        return cls(**json.loads(line))
+
 
 @dataclass(frozen=True)
 class Request:
@@ -66,25 +72,15 @@ class Request:
 
 
 class Ledger:
-    """Reads what the proxy writes; each line is read once, however often it is asked for. Thread-safe."""
+    """Reads what the proxy writes. Thread-safe."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        self._read = 0
-        self._entries: list[Entry] = []
-        self._lock = threading.Lock()
+        self._file = GrowingFile(file, Entry.from_line)
 
-    def entries(self) -> list[Entry]:
-        """Give all requests of servers so far, in the order in which they ended."""
-        with self._lock:
-            if self._file.exists():
-                with self._file.open("rb") as file:
-                    file.seek(self._read)
-                    fresh = file.read()
-                whole = fresh[: fresh.rfind(b"\n") + 1]
-                self._read += len(whole)
-                self._entries += [Entry(**json.loads(line)) for line in whole.splitlines()]
-            return list(self._entries)
+    def entries(self, since: float = 0.0) -> list[Entry]:
+        """Give all requests of servers that ended since a moment of `timing.now`, in the order in which they ended."""
+        late = itertools.takewhile(lambda entry: entry.ended >= since, reversed(self._file.lines()))
+        return [*late][::-1]
 
 
 def requests_about(models: Mapping[str, str], entries: Iterable[Entry]) -> list[Request]:

@@ -25,6 +25,17 @@ def test_entries_are_read_as_they_come(tmp_path: Path) -> None:
     assert ledger.entries() == [first, second]
 
 
+def test_entries_can_be_had_since_a_moment(tmp_path: Path) -> None:
+    """Since a moment are the requests that ended no earlier, also one that began before."""
+    file = tmp_path / "ledger.jsonl"
+    asked = [entry(begun=float(begun)) for begun in range(5)]
+    file.write_text("".join(each.to_line() for each in asked), encoding="utf-8")
+    ledger = Ledger(file)
+    assert ledger.entries(since=3.0) == asked[2:]
+    assert ledger.entries(since=5.5) == []
+    assert ledger.entries() == asked
+
+
 def test_object_is_of_one_model() -> None:
     """A GET or HEAD is about the model whose files it asks for, and of none when names only begin the same."""
     asked = [

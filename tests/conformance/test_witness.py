@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from conformance import timing
-from conformance.project import Api, read_journals, write_project
+from conformance.journals import Journals
+from conformance.project import Api, write_project
 from fixtures.models import python_model
 from fixtures.targets import DirectoryTarget
 from fixtures.trees import Tree
@@ -96,7 +97,7 @@ def test_journal_tells_when_an_object_was_dropped(witness: ModuleType, tmp_path:
     model = predictor.load_model(str(publish(tmp_path, "a")))
     serial = model.serial
     del model
-    constructed, loaded, dropped = read_journals(tmp_path / "journals")
+    constructed, loaded, dropped = Journals(tmp_path / "journals").lines()
     assert [constructed["event"], loaded["event"], dropped["event"]] == ["constructed", "loaded", "dropped"]
     assert loaded["serial"] == dropped["serial"] == serial
     assert begun <= loaded["at"] <= dropped["at"] <= timing.now()
@@ -114,7 +115,7 @@ def test_onnx_session_is_watched(witness: ModuleType, tmp_path: Path) -> None:
     client.kept["a:latest"] = {"session": Session()}
     assert predictor.predict({"census": True})["in_memory"] == []
     assert predictor.predict(watched)["serial"] != serial
-    assert [line["event"] for line in read_journals(tmp_path / "journals")].count("dropped") == 1
+    assert [line["event"] for line in Journals(tmp_path / "journals").lines()].count("dropped") == 1
 
 
 def test_request_is_held_open(witness: ModuleType, tmp_path: Path) -> None:
@@ -124,10 +125,12 @@ def test_request_is_held_open(witness: ModuleType, tmp_path: Path) -> None:
     path = publish(tmp_path, "a")
     client.kept["a:latest"] = predictor.load_model(str(path))
     answers: list[dict[str, Any]] = []
-    request = threading.Thread(target=lambda: answers.append(predictor.predict(ask("a") | {"hold": "go"})))
+    request = threading.Thread(
+        target=lambda: answers.append(predictor.predict(ask("a") | {"hold": "go", "longest": 30}))
+    )
     request.start()
     assert timing.poll(
-        lambda: "holding" in {line["event"] for line in read_journals(tmp_path / "journals")} or None,
+        lambda: "holding" in {line["event"] for line in Journals(tmp_path / "journals").lines()} or None,
         until=timing.now() + 30,
     )
     assert not answers
