@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -111,16 +110,10 @@ class Forest:
         self._owners: dict[str, str] = {}
         self._deployment: Deployment | None = None
         self._changed_at: dict[Plant, float] = {}
-        self._found: dict[str, Any] = {}
-        self._finding = threading.Lock()
 
     def once(self, what: str, find: Callable[[], T]) -> T:
-        """Give what was found under this name; the first of the tests on this forest that wants it finds it for all."""
-        with self._finding:
-            if what not in self._found:
-                self._found[what] = find()
-            found: T = self._found[what]
-            return found
+        """Give what was found on this forest under this name; see `Run.once`."""
+        return self.run.once((self, what), find)
 
     def published_name(self, plant: Plant, name: str) -> str:
         """Give the name under which the server knows a model of a planting."""

@@ -6,9 +6,12 @@ import contextlib
 import itertools
 import shutil
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from conformance.catalogue import Source
 from conformance.deployment import Deployment
@@ -18,6 +21,8 @@ from conformance.s3.endpoint import S3, open_s3
 from conformance.s3.ledger import Entry
 from conformance.timing import Pace
 from fixtures.targets import DirectoryTarget, S3Target, Target
+
+T = TypeVar("T")
 
 # Seconds between two scans of a server that lets the suite choose.
 FAST_INTERVAL = 0.5
@@ -51,6 +56,8 @@ class Run:
             self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self._s3: S3 | None = None
         self._numbers = itertools.count(1)
+        self._found: dict[Hashable, Future[Any]] = {}
+        self._finding = threading.Lock()
 
     def open(self) -> None:
         """Open the S3 endpoint, if the implementation reads from S3; raises `SuiteError` when it cannot be used."""
@@ -76,6 +83,18 @@ class Run:
     def ledger(self, since: float) -> list[Entry]:
         """Give the requests to S3 that ended since a moment; none if the implementation does not read from it."""
         return self._s3.ledger.entries(since) if self._s3 is not None else []
+
+    def once(self, what: Hashable, find: Callable[[], T]) -> T:
+        """Give what was found under this name; who wants it first finds it for all, and others wait meanwhile."""
+        with self._finding:
+            first = what not in self._found
+            found: Future[T] = self._found.setdefault(what, Future())
+        if first:
+            try:
+                found.set_result(find())
+            except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+                found.set_exception(error)
+        return found.result()
 
     def pace_of(self, clock: ClockName) -> Pace:
         """Give the pace at which a server on this clock is judged."""

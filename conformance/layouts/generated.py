@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from conformance.forest import MODELS, Forest
 from conformance.layouts.oracle import INVALID_VERSION, Level, read_level
 from conformance.marks import Planting
 from conformance.stand import LEFT_OUT, Stand, Version
-from conformance.violations import Evidence, ViolationError
+from conformance.violations import Evidence
 from fixtures.models import onnx_model
 from fixtures.strategies import version_trees
 from fixtures.trees import File, Tree
@@ -90,10 +91,26 @@ def judge_trees(stand: Stand) -> Iterator[Finding]:
             yield finding
 
 
-def reduce_tree(stand: Stand, finding: Finding) -> Finding:
-    """Leave out one entry after the other as long as the fault stays; gives the finding on the least tree.
+def least_findings(stand: Stand) -> list[Finding]:
+    """Judge every tree of a planting; gives for each clause that is charged with a fault the least tree that shows it.
 
-    Each round publishes all trees that are one entry smaller, and starts one server on them.
+    Servers that are asked about the least trees alone are not asked again in the same run.
+    """
+    found: dict[str, Finding] = {}
+    for finding in judge_trees(stand):
+        found.setdefault(finding.clause, finding)
+    forest = stand.forest
+    return [
+        forest.run.once((forest.ground, "least tree", clause), functools.partial(_reduce, stand, finding))
+        for clause, finding in found.items()
+    ]
+
+
+def _reduce(stand: Stand, finding: Finding) -> Finding:
+    """Leave out one entry after the other as long as there is a fault; gives the finding on the least tree.
+
+    What is left is needed for the fault, so that the least tree tells best which clause is broken. Each round publishes
+    all trees that are one entry smaller, and starts one server on them.
     """
     tree = stand.models[finding.model]
     while True:
@@ -105,16 +122,10 @@ def reduce_tree(stand: Stand, finding: Finding) -> Finding:
             found = _judge_alone(stand, {name: candidate for name, candidate in smaller.items() if candidate})
         except ServerDiedError:
             return finding
-        still = next((other for other in found if other.clause == finding.clause), None)
-        if still is None:
+        if not found:
             return finding
-        tree, finding = smaller[still.model], still
-
-
-def violation_of(stand: Stand, finding: Finding) -> ViolationError:
-    """Turn a finding on a random tree into a violation that shows the least tree."""
-    least = reduce_tree(stand, finding)
-    return ViolationError(least.expected, least.observed, least.evidence)
+        finding = found[0]
+        tree = smaller[finding.model]
 
 
 def _judge_alone(stand: Stand, trees: dict[str, Tree]) -> list[Finding]:
@@ -197,15 +208,19 @@ def _is_invalid_latest(entry: str, level: Level) -> bool:
 
 
 def _clause_of_version(number: int, folder: str, level: Level) -> str:
-    """Charge a version that is not served to what is special about it, or else to what lies beside it."""
+    """Charge a version that is not served to what lies beside it, or else to what is special about it."""
+    if level.aside:
+        return next(iter(level.aside.values()))
     if number < 0:
         return "layouts.negative-integer"
     if folder != str(number):
         return "layouts.leading-zeros"
     if number == 0 or number > 2**31:
         return "layouts.any-integer"
-    return next(iter(level.aside.values()), "layouts.versioned")
+    return "layouts.versioned"
 
 
 def _clause_of_latest(level: Level) -> str:
+    if level.aside:
+        return next(iter(level.aside.values()))
     return "layouts.negative-integer" if max(level.versions) < 0 else "layouts.latest-is-highest"
