@@ -26,6 +26,10 @@ class Clock(Protocol):
         """Return when a server that does nothing about a change has been shown to do nothing."""
         ...
 
+    def looks_since(self, moment: float) -> int:
+        """Give at how many of its looks at its source the server may have been since a moment, at the most."""
+        ...
+
     def await_eviction(self, until: Callable[[], bool] | None = None) -> None:
         """Return when an eviction run that began after this call has ended, or `until` shows that one has."""
         ...
@@ -52,6 +56,10 @@ class Timed:
     def settle(self, changed_at: float) -> None:
         """Wait for one pass more than the server needs."""
         timing.wait_until(changed_at + self._pace.settle)
+
+    def looks_since(self, moment: float) -> int:
+        """Count those that the interval leaves room for, the first and the last in part."""
+        return int((timing.now() - moment) / self._pace.intervals.reload) + 2
 
     def await_eviction(self, until: Callable[[], bool] | None = None) -> None:
         """Wait as long as it takes until the next run has ended, or until the server shows that it has."""
@@ -98,6 +106,10 @@ class Driven:
     def settle(self, changed_at: float) -> None:
         """Make the server look once more than it needs."""
         self._look(changed_at, self._needed + 1)
+
+    def looks_since(self, moment: float) -> int:
+        """Count those that ended since then, and one that may be under way."""
+        return sum(ended >= moment for _, ended in self._looks) + 1
 
     def await_eviction(self, until: Callable[[], bool] | None = None) -> None:  # noqa: ARG002 - the call has ended it
         """Make the server evict."""
