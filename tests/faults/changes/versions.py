@@ -74,9 +74,9 @@ def _model_beside_versions_wins() -> None:
 
     def otherwise(files: Iterable[File], root: str, kind: str) -> Layout:
         files = list(files)
-        top = [file for file in files if "/" not in file.key[len(root) :]]
-        if kind == "onnx" and layout._why_not([file.key[len(root) :] for file in top], kind) is None:
-            return analyse(top, root, kind)
+        own = [file for file in files if not file.key[len(root) :].partition("/")[0].lstrip("-").isdecimal()]
+        if kind == "onnx" and layout._why_not([file.key[len(root) :] for file in own], kind) is None:
+            return analyse(own, root, kind)
         return analyse(files, root, kind)
 
     inventory.analyse = otherwise
