@@ -36,6 +36,8 @@ class Held:
     aside: dict[str, str] = field(default_factory=dict)
     listed: list[File] | None = None
     """The listing that is settled; None if it has to be looked at again."""
+    looked_at: float = 0.0
+    """When that listing began, on the monotonic clock."""
     retry_at: float | None = None
     """When to try again what the source refused; at the next scan, then after twice the time with every refusal."""
     delay: float = 0.0

@@ -50,18 +50,21 @@ class Inventory:
         due = held.retry_at is not None and time.monotonic() >= held.retry_at
         return held if held.listed != listed or due else None
 
-    def settle(self, held: Held, listed: list[File]) -> bool:
+    def settle(self, held: Held, listed: list[File], looked_at: float) -> bool:
         """Bring one model to the state that was listed; tell whether that succeeded in full.
 
-        All of its changes become visible together, so that a version replaced by the next leaves no gap.
+        All of its changes become visible together, so that a version replaced by the next leaves no gap. If a download
+        has looked at it since the listing began, at `looked_at` on the monotonic clock, nothing is done.
         """
         with held.busy:
-            return self._settle(held, listed)
+            return looked_at < held.looked_at or self._settle(held, listed, looked_at)
 
-    def remove(self, name: str) -> None:
-        """Forget a model of which nothing is listed any more."""
+    def remove(self, name: str, looked_at: float) -> None:
+        """Forget a model of which nothing was listed, unless it has been looked at since that began."""
         held = self._models[name]
         with held.busy, self.changed:  # not while a version of it is being downloaded, which would be left over
+            if looked_at < held.looked_at:
+                return
             del self._models[name]
             self._dirty = True
             self._discard(itertools.chain.from_iterable(entry.revisions for entry in held.entries.values()))
@@ -161,7 +164,7 @@ class Inventory:
                         found.setdefault(held.name, {})[label or "latest"] = entry.failure
             return found
 
-    def _settle(self, held: Held, listed: list[File]) -> bool:
+    def _settle(self, held: Held, listed: list[File], looked_at: float) -> bool:
         layout = analyse(listed, held.root, self._kind)
         fetches = {
             label: self._pool.submit(self._store.add, held.source, version)
@@ -184,6 +187,7 @@ class Inventory:
             )
         held.aside = layout.aside | {layout.versions[label].prefix: reason for label, reason in refused.items()}
         held.listed = listed if complete else None
+        held.looked_at = looked_at
         held.postpone(bool(refused))
         for label, revision in fetched.items():
             log.event("downloaded", model=held.name, version=label, revision=revision.id)
@@ -246,7 +250,8 @@ class Inventory:
                 try:
                     revision = self._store.add(held.source, entry.version)
                 except ContentChangedError:
-                    self._settle(held, held.source.listing(held.root))
+                    looked_at = time.monotonic()
+                    self._settle(held, held.source.listing(held.root), looked_at)
                     continue
                 log.event("downloaded", model=held.name, version=label, revision=revision.id)
                 with self.changed:

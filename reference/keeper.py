@@ -47,6 +47,14 @@ class _Session:
     eviction: int = 0
 
 
+class Change(NamedTuple):
+    """A model of which a listing, begun at a moment of the monotonic clock, has told news."""
+
+    held: Held
+    listed: list[File]
+    looked_at: float
+
+
 class Keeper:
     """Scans all paths, one after the other, and serves the calls of the serving processes.
 
@@ -205,7 +213,7 @@ class Keeper:
 
     def _scan(self) -> None:
         started = time.monotonic()
-        changes: list[tuple[Held, list[File]]] = []
+        changes: list[Change] = []
         keys = 0
         for path in self._paths:
             changes += self._look(path)
@@ -229,8 +237,9 @@ class Keeper:
                 seconds=round(seconds, 4),
             )
 
-    def _look(self, path: ModelPath) -> list[tuple[Held, list[File]]]:
+    def _look(self, path: ModelPath) -> list[Change]:
         """List one path; return the models of which there is news."""
+        looked_at = time.monotonic()
         try:
             files = path.source.listing()
         except SourceError as error:
@@ -245,15 +254,15 @@ class Keeper:
             groups, path.aside = {path.name: files} if files else {}, {}
         for name in self._inventory.names(path.source):
             if name not in groups:
-                self._inventory.remove(name)
+                self._inventory.remove(name, looked_at)
         changes = []
         for name, listed in groups.items():
             held = self._inventory.unsettled(name, path.source, "" if path.name else f"{name}/", listed)
             if held is not None:
-                changes.append((held, listed))
+                changes.append(Change(held, listed, looked_at))
         return changes
 
-    def _carry_out(self, changes: Sequence[tuple[Held, list[File]]]) -> int:
+    def _carry_out(self, changes: Sequence[Change]) -> int:
         """Settle the models, showing progress as it comes; return how many have to be looked at again."""
         failed = 0
         published = time.monotonic()
@@ -265,9 +274,9 @@ class Keeper:
                     published = time.monotonic()
         return failed
 
-    def _settle(self, held: Held, listed: list[File]) -> bool:
+    def _settle(self, held: Held, listed: list[File], looked_at: float) -> bool:
         try:
-            return self._inventory.settle(held, listed)
+            return self._inventory.settle(held, listed, looked_at)
         except Exception:  # noqa: BLE001 - one model that defies all expectation must not hold up the others
             log.failure("settle_failed", model=held.name, exc_info=True)
             return False

@@ -117,6 +117,9 @@ class Models:
         if self._preload and serving in model.descending and serving is not model.latest and serving.resident:
             stale.append(model.latest)
             model.point_latest(serving)
+        if model.latest is not serving and model.latest in stale:
+            # What it had before is older than what was the latest until now.
+            model.latest.evict()
         self._models[name] = model
         # Not before, so that no newer content is loaded while the versions are arranged as they were.
         for slot in slots:

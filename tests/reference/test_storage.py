@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,9 +52,10 @@ class FakeSource:
 
 def settle(inventory: Inventory, source: FakeSource) -> bool:
     """Let the inventory see the source as one model `m`."""
+    looked_at = time.monotonic()
     listed = source.listing()
     held = inventory.unsettled("m", source, "", listed)
-    done = held is None or inventory.settle(held, listed)
+    done = held is None or inventory.settle(held, listed, looked_at)
     inventory.publish()
     return done
 
@@ -303,6 +305,23 @@ def test_lazy_downloads_when_opened(store: Store) -> None:
     with pytest.raises(MovedError):  # another version may be the latest by now
         opened(inventory, "")
     assert read(inventory, "") == ["2"]
+
+
+def test_listing_from_before_a_download_is_not_settled(store: Store) -> None:
+    """What a download has seen of a model is not undone by a listing that began before."""
+    inventory, source = Inventory(store, "python", lazy=True), FakeSource(**{"1__a": "one"})
+    settle(inventory, source)
+    looked_at, listed = time.monotonic(), source.listing()
+    source.files |= {"1/a": "changed", "2/a": "two"}
+    with pytest.raises(MovedError):
+        opened(inventory, "1")
+    assert list(inventory.catalog.models["m"]) == ["1", "2"]
+    held = inventory.unsettled("m", source, "", listed)
+    assert held is not None
+    assert inventory.settle(held, listed, looked_at)
+    inventory.remove("m", looked_at)
+    inventory.publish()
+    assert list(inventory.catalog.models["m"]) == ["1", "2"]
 
 
 def test_lazy_open_without_source(store: Store) -> None:

@@ -12,7 +12,7 @@ from reference.catalog import DEFAULT_MODEL
 from reference.errors import ConfigurationError
 from reference.holding import Held
 from reference.inventory import Inventory
-from reference.keeper import Keeper
+from reference.keeper import Change, Keeper
 from reference.layout import UNVERSIONED, Layout, Version
 from reference.options import Options
 from reference.sources import File, Source
@@ -69,9 +69,9 @@ def _versions_of_model_path_unseen() -> None:
     settle, analyse = Inventory._settle, inventory.analyse
     single: list[bool] = []
 
-    def noting(self: Inventory, held: Held, listed: list[File]) -> bool:
+    def noting(self: Inventory, held: Held, listed: list[File], looked_at: float) -> bool:
         single[:] = [held.name == DEFAULT_MODEL]
-        return settle(self, held, listed)
+        return settle(self, held, listed, looked_at)
 
     def as_one(files: Iterable[File], root: str, kind: str) -> Layout:
         files = tuple(files)
@@ -127,9 +127,9 @@ def _unversioned_not_in_dir() -> None:
     settle, analyse = Inventory._settle, inventory.analyse
     in_dir: list[bool] = []
 
-    def noting(self: Inventory, held: Held, listed: list[File]) -> bool:
+    def noting(self: Inventory, held: Held, listed: list[File], looked_at: float) -> bool:
         in_dir[:] = [bool(held.root)]
-        return settle(self, held, listed)
+        return settle(self, held, listed, looked_at)
 
     def versioned(files: Iterable[File], root: str, kind: str) -> Layout:
         layout = analyse(files, root, kind)
@@ -310,7 +310,7 @@ def _invalid_path_holds_up_others() -> None:
     """While an entry of models.paths holds nothing, no other entry is served."""
     carry_out = Keeper._carry_out
 
-    def all_or_nothing(self: Keeper, changes: list[tuple[Held, list[File]]]) -> int:
+    def all_or_nothing(self: Keeper, changes: list[Change]) -> int:
         empty = any(path.name not in {None, DEFAULT_MODEL} and path.listed == [] for path in self._paths)
         return carry_out(self, [] if empty else changes)
 

@@ -106,9 +106,9 @@ def _removed_for_good() -> None:
     remove, unsettled = Inventory.remove, Inventory.unsettled
     removed: set[str] = set()
 
-    def remove_for_good(self: Inventory, name: str) -> None:
+    def remove_for_good(self: Inventory, name: str, looked_at: float) -> None:
         removed.add(name)
-        remove(self, name)
+        remove(self, name, looked_at)
 
     def unless_removed(self: Inventory, name: str, source: Source, root: str, listed: list[File]) -> Held | None:
         return None if name in removed else unsettled(self, name, source, root, listed)

@@ -67,7 +67,7 @@ def _deletion_unnoticed() -> None:
 )
 def _removed_model_stays() -> None:
     """A model of which nothing is left in the source is served for ever."""
-    Inventory.remove = lambda self, name: None
+    Inventory.remove = lambda self, name, looked_at: None
 
 
 @fault(

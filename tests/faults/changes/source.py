@@ -16,7 +16,7 @@ from reference.errors import ContentChangedError, SourceError, UnavailableError
 from reference.holding import Held
 from reference.http import Answer, Application, Environ
 from reference.inventory import Inventory
-from reference.keeper import Keeper, ModelPath, Order
+from reference.keeper import Change, Keeper, ModelPath, Order
 from reference.sources import File, Source
 from tests.faults.configurations import CACHED_ONNX_S3, ONNX_S3, PYTHON_S3
 from tests.faults.registry import fault
@@ -55,7 +55,7 @@ def _outage_ends_polling() -> None:
     """After a listing that failed the source is not looked at again; what was there is served for ever."""
     look = Keeper._look
 
-    def once(self: Keeper, path: ModelPath) -> list[tuple[Held, list[File]]]:
+    def once(self: Keeper, path: ModelPath) -> list[Change]:
         return [] if path.listed is not None and path.error is not None else look(self, path)
 
     Keeper._look = once
@@ -166,8 +166,8 @@ def _vanished_object_wedges_model() -> None:
                 vanished.add(file.key)
             raise
 
-    def resigned(self: Inventory, held: Held, listed: list[File]) -> bool:
-        settled = settle(self, held, listed)
+    def resigned(self: Inventory, held: Held, listed: list[File], looked_at: float) -> bool:
+        settled = settle(self, held, listed, looked_at)
         if any(file.key in vanished for file in listed):
             given_up.add(held.name)
         return settled
@@ -228,7 +228,7 @@ def _unreachable_source_ends_start() -> None:
     """A server that cannot reach its source as it starts ends."""
     look = Keeper._look
 
-    def strict(self: Keeper, path: ModelPath) -> list[tuple[Held, list[File]]]:
+    def strict(self: Keeper, path: ModelPath) -> list[Change]:
         changes = look(self, path)
         if path.listed is None and not path.refused:
             os._exit(70)
@@ -247,7 +247,7 @@ def _start_is_not_retried() -> None:
     """A server that could not reach its source as it started waits for ever."""
     look = Keeper._look
 
-    def resigned(self: Keeper, path: ModelPath) -> list[tuple[Held, list[File]]]:
+    def resigned(self: Keeper, path: ModelPath) -> list[Change]:
         return [] if path.listed is None and path.error is not None else look(self, path)
 
     Keeper._look = resigned

@@ -13,12 +13,12 @@ from typing import Any
 from reference import s3, server
 from reference.holding import Held
 from reference.inventory import Inventory
-from reference.keeper import Keeper, ModelPath
+from reference.keeper import Change, Keeper, ModelPath
 from reference.local import LocalSource
 from reference.sources import File, Source
 from tests.faults.registry import variation
 
-Changes = list[tuple[Held, list[File]]]
+Changes = list[Change]
 
 
 @variation("listed-backwards", allowed="a listing has no order")
