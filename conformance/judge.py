@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
 
@@ -121,6 +121,10 @@ class _Source:
         """Give what a request is answered by in a state: tokens, or None for an error."""
         return answer(self.changes[state - 1].versions if state else {}, version)
 
+    def latest(self, state: int) -> str | None:
+        """Give the version that is the latest in a state; None if there is none."""
+        return max(self.changes[state - 1].versions if state else (), key=_number, default=None)
+
     @cached_property
     def tokens(self) -> Tokens:
         """Every token that the model ever had."""
@@ -164,20 +168,36 @@ class _Witness:
     def _unexplained(self, request: Request) -> Finding:
         past = [state for state in range(self._source.allowed(request).start) if self._answers[state] == request.tokens]
         if past and not (request.tokens is None and self._was_served(request, past[-1])):
-            return self._stale(request, past[-1])
+            return self.stale(request, past[-1])
         if request.tokens is None:
             clause = "reload.no-gap"
         elif not request.tokens <= self._source.tokens:
             others = [source for source in self._sources.values() if source.tokens & request.tokens]
             clause = "clients.by-name" if others else "reload.never-mixed"
         elif any(request.tokens in change.versions.values() for change in self._source.changes):
+            if self._version is None and (stale := self._stale_version(request)) is not None:
+                return stale
             clause = "layouts.latest-is-highest" if self._version is None else "clients.explicit-version"
         else:
             clause = "reload.never-mixed"
         wanted = {self._answers[state] for state in self._source.allowed(request)}
         return self._finding(clause, request, " or ".join(sorted(map(self._describe, wanted))))
 
-    def _stale(self, request: Request, state: int) -> Finding:
+    def _stale_version(self, request: Request) -> Finding | None:
+        """Judge an answer for the latest that has older content of the version that is the latest, None if not so."""
+        latest = self._source.latest(self._source.allowed(request).start)
+        if latest is None:
+            return None
+        start = self._source.allowed(request).start
+        past = [state for state in range(start) if self._source.answer(state, latest) == request.tokens]
+        if not past:
+            return None
+        of_version = replace(request, version=latest)
+        missed = _Witness(self._source, self._sources, [of_version], self._zero).stale(of_version, past[-1])
+        observed = f"{self._what(request)}, still {self._describe(request.tokens)}"
+        return replace(missed, observed=observed, request=request)
+
+    def stale(self, request: Request, state: int) -> Finding:
         """Accuse the server of having missed the change that made the wanted answer what it is.
 
         `state` is the last one that explains the answer that was given.

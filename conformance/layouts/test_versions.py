@@ -75,7 +75,7 @@ def test_zero_can_be_the_latest(stand: Stand) -> None:
 def _negative(grow: Grow) -> Planting:
     return Planting(
         {
-            "below-zero": versions({"-1": grow(), "0": grow()}),
+            "below-zero": versions({"-1": grow(), "1": grow()}),
             "all-negative": versions({"-10": grow(), "-9": grow()}),
         }
     )
@@ -91,8 +91,8 @@ def test_negative_integer_is_a_version(stand: Stand) -> None:
 @clause("layouts.negative-integer")
 @planting(_negative)
 def test_negative_integers_order_as_numbers(stand: Stand) -> None:
-    """0 is above -1, and -9 is above -10."""
-    stand.expect_served("below-zero", "0")
+    """1 is above -1, and -9 is above -10."""
+    stand.expect_served("below-zero", "1")
     stand.expect_served("all-negative", "-9")
 
 

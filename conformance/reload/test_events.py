@@ -172,7 +172,7 @@ def _to_be_restored(grow: Grow) -> Planting:
 @planting(_to_be_restored, clocks=ALSO_IN_REAL_TIME)
 def test_model_returns_after_its_last_version_was_removed(stand: Stand) -> None:
     """A model without its last version errs, and is served again when a version returns."""
-    stand.expect_served("two", "9", version="9")
+    stand.expect_served("two", "10")
     stand.remove("two")
     stand.expect_gone("two")
     stand.put("two", versions({"3": stand.grow()}))

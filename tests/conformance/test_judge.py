@@ -79,6 +79,15 @@ def test_bad_histories(clause: str, history: tuple[list[Change], list[Request]])
     assert [finding.clause for finding in judge(*history, STALENESS)] == [clause]
 
 
+def test_older_content_of_the_latest_version() -> None:
+    """A version that becomes the latest with content that was overwritten is one whose update was missed."""
+    overwritten = change(20, {"9": "c", "10": "b"}, "reload.updated-in-place")
+    changes = [change(0, {"9": "a", "10": "b"}), overwritten, change(21, {"9": "c"}, "reload.version-removed")]
+    (finding,) = judge(changes, [ask(32, "a")], STALENESS)
+    assert finding.clause == "reload.updated-in-place"
+    assert "the latest version" in finding.observed
+
+
 def test_tokens_of_nobody() -> None:
     """Files that were never published are no state of the source."""
     assert [finding.clause for finding in judge([ONE], [ask(11, "?")], STALENESS)] == ["reload.never-mixed"]

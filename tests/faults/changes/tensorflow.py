@@ -19,6 +19,7 @@ from tests.faults.registry import fault
     seen="https://github.com/tensorflow/serving/issues/1086: a version is loaded before its variables are there",
     on=[TENSORFLOW_LOCAL],
     breaks=["layouts.tensorflow"],
+    also=["reload.half-uploaded"],
 )
 def _protobuf_makes_saved_model() -> None:
     """A folder with a saved_model.pb is a version, and the latest one if its number is the highest."""

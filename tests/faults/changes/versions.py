@@ -74,9 +74,11 @@ def _model_beside_versions_wins() -> None:
 
     def otherwise(files: Iterable[File], root: str, kind: str) -> Layout:
         files = list(files)
-        own = [file for file in files if not file.key[len(root) :].partition("/")[0].lstrip("-").isdecimal()]
-        if kind == "onnx" and layout._why_not([file.key[len(root) :] for file in own], kind) is None:
-            return analyse(own, root, kind)
+        names = {file.key[len(root) :]: file for file in files}
+        top = [name for name in names if "/" not in name]
+        has_versions = any(name.partition("/")[0].isdecimal() for name in names if "/" in name)
+        if kind == "onnx" and has_versions and layout._why_not(top, kind) is None:
+            return analyse([names[name] for name in top], root, kind)
         return analyse(files, root, kind)
 
     inventory.analyse = otherwise
