@@ -55,7 +55,15 @@ def _loads_everything_at_once() -> None:
             (model, list(dict.fromkeys([*slots, *lacking.get(model.name, ())]))) for model, slots in stale
         ] + further
 
+    load_model = worker._Worker._load_model
+
+    def when_possible(self: worker._Worker, name: str, path: str) -> Any:
+        while self._load is None:  # the predictor is not there yet
+            threading.Event().wait(0.01)
+        return load_model(self, name, path)
+
     Models.apply = apply_and_load
+    worker._Worker._load_model = when_possible
 
 
 @variation("loads-only-when-asked", allowed="it is not said when a new version is loaded")
