@@ -8,23 +8,12 @@ from random import Random
 
 import pytest
 
-from conformance.catalogue import PREDICTORS, SOURCES, Catalogue, Clause, Profile
+from conformance.catalogue import PREDICTORS, SOURCES, Catalogue, Clause, Profile, Source
 from conformance.forest import MODELS, Ground, Grower, Setting
 from conformance.hardware.detection import MISSING
 from conformance.implementation import ClockName, Implementation
 from conformance.marks import PLAIN, SMALL_CACHE, PlantingMark
 from conformance.problems import InvalidInputError
-
-# A TensorFlow server takes some ten seconds to start. Unless the full product is asked for, its cases share three
-# servers, in which each source and each of these namings occurs, without and with a cache. What need not be in real
-# time shares the server of what must be.
-_TENSORFLOW_GROUNDS = frozenset(
-    {
-        ("s3", "dir", PLAIN, ClockName.DEFAULT),
-        ("s3", "dir", SMALL_CACHE, None),
-        ("local", "paths", PLAIN, None),
-    }
-)
 
 _SEVERAL_MODELS = "feature multi-model"
 
@@ -34,12 +23,13 @@ def parametrize_settings(metafunc: pytest.Metafunc) -> None:
     if "setting" in metafunc.fixturenames:
         mark = planting_of(metafunc.definition)
         clocks = mark.clocks if mark is not None else (None,)
-        further = {"tensorflow": (ClockName.DEFAULT,)}
+        # What of TensorFlow need not be in real time may share the server of what must be.
+        of_tensorflow = dict.fromkeys((*clocks, ClockName.DEFAULT))
         settings = [
             Setting(predictor, source, clock)
             for predictor in MODELS
             for source in SOURCES
-            for clock in dict.fromkeys((*clocks, *further.get(predictor, ())))
+            for clock in (of_tensorflow if predictor == "tensorflow" else clocks)
         ]
         metafunc.parametrize("setting", settings, ids=str, indirect=True)
 
@@ -102,20 +92,32 @@ def is_in_matrix(item: pytest.Item, implementation: Implementation, *, full: boo
     ground, mark = ground_of(item), planting_of(item)
     if ground is None or mark is None:
         return True
-    setting = ground.setting
+    setting, declares = ground.setting, implementation.declares
+    first, *_, last = 2 * [source for source in SOURCES if source in declares.sources]
     if setting.predictor == "tensorflow" and not full and not ground.configuration.of_compute:
-        shared = not ground.alone and ground.witness == "usual"
-        return shared and (setting.source, ground.naming, ground.configuration, ground.clock) in _TENSORFLOW_GROUNDS
+        return _is_shared_by_tensorflow(ground, first, last)
     if full or ground.clock not in mark.clocks:
         return ground.clock in mark.clocks
-    declares = implementation.declares
     if mark.one_predictor and setting.predictor != min(declares.predictors, key=PREDICTORS.index):
         return False
-    first, *_, last = 2 * [source for source in SOURCES if source in declares.sources]
     if mark.one_source:
         return setting.source == last
     # Real time is expensive, and what the source is makes no difference to it.
     return ground.clock is not ClockName.DEFAULT or setting.source == first
+
+
+def _is_shared_by_tensorflow(ground: Ground, first: Source, last: Source) -> bool:
+    """Whether a ground is one of the three on which TensorFlow is judged, as a server of it takes ten seconds to start.
+
+    Each source that is declared and each of these namings occurs, without and with a cache.
+    """
+    case = (ground.setting.source, ground.naming, ground.configuration, ground.clock)
+    three = (
+        (first, "dir", PLAIN, ClockName.DEFAULT),
+        (first, "dir", SMALL_CACHE, None),
+        (last, "paths", PLAIN, None),
+    )
+    return case in three and not ground.alone and ground.witness == "usual"
 
 
 @dataclass(frozen=True)

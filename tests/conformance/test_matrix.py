@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 from conformance.reload.matrix import Case, all_cases, usual_cases
+from tests.conformance.suite_runs import run_suite, write_implementation
 
 # Those of test_events.py, which need no list.
 ALWAYS = [
@@ -34,3 +36,12 @@ def test_cases_are_possible() -> None:
     cases = [*ALWAYS, *usual_cases()]
     assert all(case.is_possible for case in cases)
     assert len(cases) == len(set(cases))
+
+
+def test_tensorflow_is_judged_on_the_only_source(tmp_path: Path) -> None:
+    """The servers that the tests of TensorFlow share are there for a server that reads no S3, too."""
+    command = ["serve", "{project}", "{port}"]
+    implementation = write_implementation(tmp_path, command, sources=["local"], predictors=["python", "tensorflow"])
+    collected = run_suite(implementation, tmp_path / "report", "--collect-only").output
+    assert "test_saved_model_is_served[tensorflow-local-default]" in collected
+    assert "test_event_in_further_cases[higher_version_becomes_the_latest-tensorflow-local-paths" in collected
