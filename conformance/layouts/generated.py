@@ -92,9 +92,9 @@ def judge_trees(stand: Stand) -> Iterator[Finding]:
 
 
 def least_findings(stand: Stand) -> list[Finding]:
-    """Judge every tree of a planting; gives for each clause that is charged with a fault the least tree that shows it.
+    """Judge every tree of a planting; gives for each clause that seems broken what is wrong with the least such tree.
 
-    Servers that are asked about the least trees alone are not asked again in the same run.
+    A tree is reduced once in a run, however many tests of the ground are repeated alone.
     """
     found: dict[str, Finding] = {}
     for finding in judge_trees(stand):
