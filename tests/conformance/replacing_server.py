@@ -1,10 +1,9 @@
-"""A server that follows changes by replacing its processes: `replacing_server.py PROJECT PORT`.
+"""A server that follows changes by replacing its processes: `-m tests.conformance.replacing_server PROJECT PORT`.
 
 Each process loads what it finds when it is forked, for the python predictor, and serves that until it is told to end.
 Models are named by model_path or models.dir, a local one.
 """
 
-import json
 import multiprocessing
 import os
 import runpy
@@ -12,12 +11,14 @@ import signal
 import socket
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.conformance.json_handler import JsonHandler
 
 # Seconds between two scans.
 _PAUSE = 0.1
@@ -76,26 +77,16 @@ def _serve(project: str, described: dict[str, Any], listener: socket.socket, rea
         filled = {version: folder for version, folder in folders.items() if any(folder.glob("*"))}
         models[name] = {version: predictor.load_model(str(folder)) for version, folder in filled.items()}
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(200, {})
+    class Handler(JsonHandler):
+        def do_GET(self) -> None:  # noqa: N802 - named by http.server
+            self.answer(200, {})
 
-        def do_POST(self) -> None:
-            payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        def do_POST(self) -> None:  # noqa: N802 - named by http.server
+            payload = self.payload()
             try:
-                self._answer(200, predictor.predict(payload))
+                self.answer(200, predictor.predict(payload))
             except (KeyError, ValueError) as error:
-                self._answer(404, {"error": repr(error)})
-
-        def _answer(self, status: int, body: object) -> None:
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing about single requests."""
+                self.answer(404, {"error": repr(error)})
 
     server = HTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
     server.socket.close()

@@ -1,18 +1,21 @@
-"""A server that does as little as each stage of plugging in needs: `stub_server.py MODE PROJECT PORT`.
+"""A server that does as little as each stage of plugging in needs.
+
+`-m tests.conformance.stub_server MODE PROJECT PORT`.
 
 Modes: `exits` ends at once; `deaf` never listens; `unready` answers 503; `empty` answers without a token;
 `crashes` dies on the first request; `stubborn` serves its one model but ignores SIGTERM; `minimal` serves it and ends.
 """
 
-import json
 import os
 import signal
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from pathlib import Path
 
 import yaml
+
+from tests.conformance.json_handler import JsonHandler
 
 
 def tokens_below(folder: Path) -> list[str]:
@@ -34,25 +37,15 @@ def main() -> None:
     api = yaml.safe_load(Path(project, "cortex.yaml").read_text(encoding="utf-8"))[0]
     model = Path(api["predictor"]["model_path"])
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(JsonHandler):
+        def do_GET(self) -> None:  # noqa: N802 - named by http.server
             self.answer(503 if mode == "unready" else 200, {})
 
-        def do_POST(self) -> None:
+        def do_POST(self) -> None:  # noqa: N802 - named by http.server
             if mode == "crashes":
                 os._exit(9)
-            self.rfile.read(int(self.headers["Content-Length"]))
+            self.payload()
             self.answer(200, {"process": os.getpid(), "tokens": [] if mode == "empty" else tokens_below(model)})
-
-        def answer(self, status: int, body: object) -> None:
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing about single requests."""
 
     HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
-STUB = Path(__file__).with_name("stub_server.py")
 
 
 @dataclass(frozen=True)
@@ -74,4 +73,6 @@ def write_implementation(
 
 def stub(folder: Path, mode: str) -> Path:
     """Write the implementation file of the stub server in one of its modes."""
-    return write_implementation(folder, [sys.executable, str(STUB), mode, "{project}", "{port}"])
+    return write_implementation(
+        folder, [sys.executable, "-m", "tests.conformance.stub_server", mode, "{project}", "{port}"]
+    )

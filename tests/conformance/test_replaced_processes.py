@@ -5,12 +5,10 @@ from pathlib import Path
 
 from tests.conformance.suite_runs import run_suite, write_implementation
 
-SERVER = Path(__file__).with_name("replacing_server.py")
-
 
 def test_server_may_replace_its_processes(tmp_path: Path) -> None:
     """New processes have other numbers, and objects that end with the old ones leave no line in a journal."""
-    command = [sys.executable, str(SERVER), "{project}", "{port}"]
+    command = [sys.executable, "-m", "tests.conformance.replacing_server", "{project}", "{port}"]
     implementation = write_implementation(tmp_path, command, features=("multi-model", "reload", "processes"))
     files = ("conformance/reload/test_processes.py", "conformance/clients/test_release.py")
     run = run_suite(implementation, tmp_path / "report", tests=files)
