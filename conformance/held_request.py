@@ -46,7 +46,7 @@ def expect_held_during(stand: Stand, name: str, act: Callable[[], None], *, seco
     `act` happens meanwhile, for as many seconds at the most: a server may wait for the request before it does what it
     was told to, and then does not do it until the request has ended.
     """
-    tokens = frozenset(stand.ask(name).tokens)
+    tokens = stand.ask(name).tokens
     with ThreadPoolExecutor(1) as pool:
         with held_request(stand, name) as request:
             acting = pool.submit(act)

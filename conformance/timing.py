@@ -24,6 +24,7 @@ RUN_ALLOWANCE = 2.0
 _POLL_SHARE = 0.1
 _POLL_LEAST = 0.02
 _POLL_MOST = 0.5
+_BETWEEN_REQUESTS = 0.01
 
 
 def now() -> float:
@@ -48,6 +49,11 @@ def wait_until(moment: float) -> None:
     """Let time pass until a moment of `now`: only to show that nothing happens."""
     while (left := moment - now()) > 0:
         time.sleep(left)  # noqa: TID251 - the one place
+
+
+def pause_between_requests() -> None:
+    """Leave the machine to other tests for a moment: for who asks again and again while something happens."""
+    wait_until(now() + _BETWEEN_REQUESTS)
 
 
 def await_second() -> None:

@@ -176,10 +176,12 @@ def _findings(stand: Stand, name: str, level: Level, answers: Mapping[Version, A
         question = stand.question(name, version)
         return Finding(clause, name, f"{question} {wanted}", stand.describe(answer), stand.evidence(name))
 
+    # Charged before all else: of a tree that is reduced, all that is left is needed for the fault.
+    beside = next(iter(level.aside.values()), None)
     for number, folder in level.versions.items():
         answer = answers[folder]
         if answer.tokens != tokens[folder]:
-            clause = _clause_of_version(number, folder, level)
+            clause = beside or _clause_of_version(number, folder)
             yield found(clause, folder, "is answered from that folder", answer)
     answer = answers[LEFT_OUT]
     if answer.tokens != tokens[level.latest]:
@@ -188,7 +190,7 @@ def _findings(stand: Stand, name: str, level: Level, answers: Mapping[Version, A
             taken = next((entry for entry in level.aside if answer.tokens and answer.tokens <= tokens[entry]), None)
         else:
             taken = next((entry for entry in level.aside if _is_invalid_latest(entry, level)), None)
-        clause = _clause_of_taking(stand, level.aside[taken]) if taken else _clause_of_latest(level)
+        clause = _clause_of_taking(stand, level.aside[taken]) if taken else beside or _clause_of_latest(level)
         yield found(clause, LEFT_OUT, f"is answered from {level.latest or 'its files'}", answer)
     for entry, clause in level.aside.items():
         if tokens[entry]:
@@ -207,10 +209,8 @@ def _is_invalid_latest(entry: str, level: Level) -> bool:
     return level.aside[entry] == INVALID_VERSION and bool(level.versions) and int(entry) > max(level.versions)
 
 
-def _clause_of_version(number: int, folder: str, level: Level) -> str:
-    """Charge a version that is not served to what lies beside it, or else to what is special about it."""
-    if level.aside:
-        return next(iter(level.aside.values()))
+def _clause_of_version(number: int, folder: str) -> str:
+    """Charge a version that is not served to what is special about it."""
     if number < 0:
         return "layouts.negative-integer"
     if folder != str(number):
@@ -221,6 +221,4 @@ def _clause_of_version(number: int, folder: str, level: Level) -> str:
 
 
 def _clause_of_latest(level: Level) -> str:
-    if level.aside:
-        return next(iter(level.aside.values()))
     return "layouts.negative-integer" if max(level.versions) < 0 else "layouts.latest-is-highest"

@@ -16,7 +16,6 @@ from fixtures.trees import Tree, versions
 T = TypeVar("T")
 
 UPDATES = 3
-BETWEEN_REQUESTS = 0.01
 
 
 def _to_be_updated(grow: Grow) -> Planting:
@@ -161,8 +160,7 @@ def _ask_during(stand: Stand, name: str, change: Callable[[], None], ask: Callab
         answers = []
         while not changing.done():
             answers.append(ask())
-            # Other tests wait for their answers at the same time.
-            timing.wait_until(timing.now() + BETWEEN_REQUESTS)
+            timing.pause_between_requests()
         return answers
 
     with ThreadPoolExecutor(1 + threads) as pool:

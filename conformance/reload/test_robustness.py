@@ -9,9 +9,6 @@ from conformance.reload.broken import BROKEN, OBSTACLE
 from conformance.stand import Stand
 from fixtures.trees import Tree, versions
 
-# Seconds between two requests of a test that asks again and again.
-BETWEEN_REQUESTS = 0.01
-
 
 def _two_models(grow: Grow) -> Planting:
     return Planting({"changing": grow(), "untouched": grow()})
@@ -210,8 +207,7 @@ def _expect_no_gap(stand: Stand, name: str, files: Tree, tokens: frozenset[str])
         coming = pool.submit(bring_in)
         while not coming.done():
             ask()
-            # Other tests wait for their answers at the same time.
-            timing.wait_until(timing.now() + BETWEEN_REQUESTS)
+            timing.pause_between_requests()
         coming.result()
     last = stand.await_answer(ask, lambda answer: answer.tokens == tokens)
     stand.expect(last.tokens == tokens, expected=f"the new files of {name} in time", observed=stand.describe(last))

@@ -5,6 +5,7 @@ A module in changes/ or variations/ registers its own; nothing else has to be to
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -125,11 +126,8 @@ def changes() -> Mapping[str, Change]:
 
 def find(name: str) -> Change:
     """Give a change by its name, or that of all variations in `NAME+NAME`, as one server has them; raises KeyError."""
-    first, *others = (changes()[part] for part in name.split("+"))
-    together = first
-    for other in others:
-        together = _both(together, other)
-    return together
+    there = changes()
+    return functools.reduce(_both, (there[part] for part in name.split("+")))
 
 
 def _both(one: Change, other: Change) -> Change:
