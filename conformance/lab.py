@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from conformance import timing
+from conformance.agreement import await_agreement
 from conformance.catalogue import PredictorType, Source
-from conformance.deployment import Answer, Deployment, ServerDiedError
+from conformance.deployment import Deployment, ServerDiedError
 from conformance.forest import MODELS
 from conformance.project import Api
 from conformance.run import Run
@@ -85,16 +85,16 @@ class Lab:
     def expect_tokens(self, deployment: Deployment, ask: Mapping[str, str], model: Tree) -> None:
         """Expect a request to be answered in time from the files of a model."""
         tokens = frozenset(model.tokens.values())
-        last: Answer | None = None
-
-        def served() -> bool | None:
-            nonlocal last
-            last = deployment.predict(witness_payload(ask))
-            return True if last.tokens == tokens else None
-
-        if not timing.poll(served, until=deployment.clock.catch_up(deployment.ready_at)):
-            assert last is not None
-            raise ViolationError(f"{dict(ask)} is answered from its model", f"status {last.status}: {last.text[:300]}")
+        answer = await_agreement(
+            1,
+            lambda: deployment.predict(witness_payload(ask)),
+            lambda answer: answer.tokens == tokens,
+            deadline=deployment.clock.catch_up(deployment.ready_at),
+            patience=deployment.pace.answer,
+        )
+        if answer.tokens != tokens:
+            observed = f"status {answer.status}: {answer.text[:300]}"
+            raise ViolationError(f"{dict(ask)} is answered from its model", observed)
 
     def log(self) -> str:
         """Give what the server started last printed."""

@@ -60,10 +60,11 @@ def complete_report(
     if error is None:
         outcome = Outcome.PASS
     elif isinstance(error, ViolationError):
-        message = explain(clause, error, reproduce())
+        outcome, message = Outcome.FAIL, explain(clause, error, reproduce())
+        if error.evidence is not None and error.evidence.failures_of_s3:
+            outcome, message = Outcome.ERROR, f"not held against the server, as S3 failed by itself:\n{message}"
         report.longrepr = message
-        outcome = Outcome.FAIL
-        if (reason := known_failing.reason(test_id, clause.id)) is not None:
+        if outcome is Outcome.FAIL and (reason := known_failing.reason(test_id, clause.id)) is not None:
             outcome, message = Outcome.KNOWN_FAILING, f"{reason}\n{message}"
             report.outcome, report.wasxfail = "skipped", reason
     elif isinstance(error, pytest.skip.Exception):

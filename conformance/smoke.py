@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from conformance import timing
+from conformance.agreement import await_agreement
 from conformance.catalogue import Source
-from conformance.deployment import Answer, Deployment, ServerDiedError
+from conformance.deployment import Deployment, ServerDiedError
 from conformance.forest import MODELS
 from conformance.problems import HarnessError
 from conformance.processes import CommandMissingError
@@ -68,20 +68,20 @@ def _check_control(deployment: Deployment) -> None:
 
 
 def _check_predict(deployment: Deployment, tokens: frozenset[str]) -> None:
-    last: Answer | None = None
-
-    def is_served() -> bool | None:
-        nonlocal last
-        last = deployment.predict(witness_payload({}))
-        return True if last.tokens == tokens else None
-
     try:
-        if timing.poll(is_served, until=deployment.clock.catch_up(deployment.ready_at)):
-            return
+        answer = await_agreement(
+            1,
+            lambda: deployment.predict(witness_payload({})),
+            lambda answer: answer.tokens == tokens,
+            deadline=deployment.clock.catch_up(deployment.ready_at),
+            patience=deployment.pace.answer,
+        )
     except ServerDiedError as error:
         raise SmokeError("predict", str(error), deployment) from error
-    assert last is not None
-    wanted = (
-        "the answer lacks the token of the model that was published" if last.is_served else "no answer of the predictor"
-    )
-    raise SmokeError("predict", f"{wanted}: status {last.status}: {last.text[:300]}", deployment)
+    if answer.tokens != tokens:
+        wanted = (
+            "the answer lacks the token of the model that was published"
+            if answer.is_served
+            else "no answer of the predictor"
+        )
+        raise SmokeError("predict", f"{wanted}: status {answer.status}: {answer.text[:300]}", deployment)

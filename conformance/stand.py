@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
@@ -210,6 +210,7 @@ class Stand:
         models = {name: self.models[name] for name in names or self.models}
         strays = {} if names else self.forest.plantings[self._plant].strays
         deployment = self.deployment
+        requests = self.requests_since(deployment.history.begun)
         return Evidence(
             setting=str(self.forest.ground),
             configuration=deployment.api.to_yaml().splitlines()[:_MOST_LINES],
@@ -220,13 +221,12 @@ class Stand:
             timeline=deployment.history.timeline({self.published_name(name) for name in models}),
             deadline=deployment.clock.explain(),
             log=deployment.last_log_lines(),
-            s3=self._seen_by_s3(models),
+            s3=self._lines(request for request in requests if models.keys() & set(request.models)),
+            failures_of_s3=self._lines(request for request in requests if request.is_failure_of_s3),
         )
 
-    def _seen_by_s3(self, models: Mapping[str, Tree]) -> list[str]:
-        history = self.deployment.history
-        requests = [request for request in self.requests_since(history.begun) if models.keys() & set(request.models)]
-        return history.lines([request.entry.to_event() for request in requests], _MOST_REQUESTS)
+    def _lines(self, requests: Iterable[Request]) -> list[str]:
+        return self.deployment.history.lines([request.entry.to_event() for request in requests], _MOST_REQUESTS)
 
     @property
     def _processes(self) -> int:

@@ -13,7 +13,10 @@ _WIDTH = 116
 
 @dataclass(frozen=True)
 class Evidence:
-    """What there is to show for a violation: what was asked of the server, and what it did."""
+    """What there is to show for a violation: what was asked of the server, and what it did.
+
+    Where S3 failed by itself, in `failures_of_s3`, it shows nothing that can be held against the server.
+    """
 
     setting: str
     configuration: Sequence[str]
@@ -23,6 +26,7 @@ class Evidence:
     log: Sequence[str]
     program: Sequence[str] = ()
     s3: Sequence[str] = ()
+    failures_of_s3: Sequence[str] = ()
 
 
 class ViolationError(AssertionError):
@@ -54,6 +58,7 @@ def explain(clause: Clause, violation: ViolationError, reproduce: str) -> str:
             *([_block("program, reduced as far as it goes", evidence.program)] if evidence.program else []),
             _block("timeline (seconds since the server was started)", evidence.timeline),
             *([_block("seen by S3 (seconds as above)", evidence.s3)] if evidence.s3 else []),
+            *([_block("S3 failed by itself", evidence.failures_of_s3)] if evidence.failures_of_s3 else []),
             _paragraph("deadline", evidence.deadline),
             _block("last lines of the server's log", evidence.log),
         ]

@@ -1,8 +1,9 @@
 """What is a model, what is none, and that what is none does no harm."""
 
+from conformance.broken_content import BROKEN
 from conformance.marks import Grow, Planting, clause, planting
 from conformance.stand import Stand
-from fixtures.models import onnx_model, python_model
+from fixtures.models import onnx_model
 from fixtures.trees import MARKER, File, Tree, versions
 
 
@@ -88,11 +89,10 @@ def test_folder_without_exactly_one_onnx_file_is_no_version(stand: Stand) -> Non
 
 def _broken(grow: Grow) -> Tree:
     """Make a version that no server can serve."""
-    if grow.predictor == "python":
-        return python_model(files=("model.pkl",), random=grow.random) | Tree({"raise.txt": File("cannot be loaded")})
-    if grow.predictor == "tensorflow":
-        return grow().without("variables/variables.index")
-    return Tree({"model.onnx": File(b"\x08\x08\x12\x04half of a model")})
+    whole = grow()
+    return (
+        whole.without("variables/variables.index") if grow.predictor == "tensorflow" else whole | BROKEN[grow.predictor]
+    )
 
 
 def _bad_versions(grow: Grow) -> Planting:

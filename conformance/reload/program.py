@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from conformance import timing
+from conformance.broken_content import BROKEN, OBSTACLE
 from conformance.clock import Driven
 from conformance.deployment import ServerDiedError
 from conformance.judge import UNVERSIONED, Finding, Request, answer
 from conformance.recording import Recording
-from conformance.reload.broken import BROKEN, OBSTACLE
 from conformance.reload.search import Search
 from fixtures.trees import Tree
 

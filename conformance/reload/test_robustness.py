@@ -3,9 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from conformance import timing
+from conformance.broken_content import BROKEN, OBSTACLE
 from conformance.deployment import Answer
 from conformance.marks import THREADED, Grow, Planting, clause, planting
-from conformance.reload.broken import BROKEN, OBSTACLE
 from conformance.stand import Stand
 from fixtures.trees import Tree, versions
 

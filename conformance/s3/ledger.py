@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from conformance.growing_file import GrowingFile
@@ -69,6 +70,11 @@ class Request:
     def is_listing(self) -> bool:
         """Whether keys were asked for, and not an object."""
         return self.entry.prefix is not None
+
+    @property
+    def is_failure_of_s3(self) -> bool:
+        """Whether S3 failed by itself, and not for a test."""
+        return self.entry.status >= HTTPStatus.INTERNAL_SERVER_ERROR and self.entry.fault is None
 
 
 class Ledger:

@@ -1,7 +1,8 @@
 """The proxy in front of S3: `python -m conformance.s3.proxy ANNOUNCEMENT UPSTREAM_URL LEDGER_FILE CONTROL_SOCKET`.
 
 It notes every request in the ledger, and does what the suite asks for over the control socket to some of them. The
-others pass unchanged, Host header and raw path included, so that signatures stay valid and odd keys stay odd.
+others pass unchanged, Host header and raw path included, so that signatures stay valid and odd keys stay odd. What the
+endpoint fails to read by itself is asked again: a server is judged by the faults that the suite commits, and no others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -29,8 +29,12 @@ from conformance.s3.ledger import Entry
 
 # These belong to one connection, not to the message (RFC 9110, 7.6.1); Expect is answered by the proxy itself.
 _HOP_BY_HOP = frozenset({"connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
+_ENDPOINT_FAILED = 500
 _BAD_GATEWAY = 502
 _NO_ANSWER = 0
+# What may be asked again, and the seconds before each time; all of them together are shorter than any server waits.
+_READS = frozenset({"GET", "HEAD"})
+_PAUSES = (0.05, 0.2, 0.5)
 _SLOW_DOWN = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -134,7 +138,7 @@ class RecordingProxy:
     async def _forward(self, request: web.Request, asked: Asked, fault: Fault | None) -> web.StreamResponse:
         status = _BAD_GATEWAY
         try:
-            async with self._ask(request) as answer:
+            async with await self._ask(request) as answer:
                 status = answer.status
                 response = web.StreamResponse(status=answer.status, reason=answer.reason)
                 for name, value in answer.headers.items():
@@ -162,15 +166,23 @@ class RecordingProxy:
         await response.write_eof()
         return response
 
-    def _ask(self, request: web.Request) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return request.app[_SESSION].request(
-            request.method,
-            URL(self._upstream + request.raw_path, encoded=True),
-            headers=[(name, value) for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP],
-            data=request.content if request.body_exists else None,
-            allow_redirects=False,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-        )
+    async def _ask(self, request: web.Request) -> aiohttp.ClientResponse:
+        """Ask the endpoint; what it fails to read is asked again, and the last answer given."""
+        pauses = iter(_PAUSES if request.method in _READS and not request.body_exists else ())
+        while True:
+            answer = await request.app[_SESSION].request(
+                request.method,
+                URL(self._upstream + request.raw_path, encoded=True),
+                headers=[(name, value) for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP],
+                data=request.content if request.body_exists else None,
+                allow_redirects=False,
+                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            )
+            pause = next(pauses, None)
+            if answer.status < _ENDPOINT_FAILED or pause is None:
+                return answer
+            answer.release()
+            await asyncio.sleep(pause)
 
     async def _truncate(
         self, request: web.Request, asked: Asked, fault: Fault, response: web.StreamResponse, body: bytes

@@ -1,9 +1,14 @@
 """The ledger as a witness: what servers asked, and which models it was about."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from conformance.s3.faults import FaultKind
 from conformance.s3.ledger import Entry, Ledger, requests_about
 
+STATUSES: list[tuple[int, FaultKind | None]] = [
+    (200, None), (404, None), (500, None), (502, None), (503, "refusal"), (0, "outage"),
+]  # fmt: skip
 MODELS = {"place/000-bert/": "bert", "place/000-bert-large/": "bert-large"}
 
 
@@ -62,3 +67,11 @@ def test_listing_is_of_every_model_that_may_be_in_it() -> None:
         ("bert",),
     ]
     assert all(request.is_listing and request.key is None for request in requests)
+
+
+def test_failure_of_s3_is_one_that_no_test_asked_for() -> None:
+    """An error of the endpoint is a failure of S3; what a test had it do, what was not found and an answer are not."""
+    answered = entry(key="place/000-bert/a")
+    entries = [replace(answered, status=status, fault=fault) for status, fault in STATUSES]
+    failures = [request.entry for request in requests_about(MODELS, entries) if request.is_failure_of_s3]
+    assert failures == [replace(answered, status=500), replace(answered, status=502)]

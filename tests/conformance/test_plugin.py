@@ -1,6 +1,7 @@
 """The plugin: what it asks of tests, and what it writes about a run."""
 
 import shutil
+import textwrap
 from pathlib import Path
 
 import jsonschema
@@ -82,3 +83,24 @@ def test_failure_explains_itself(tmp_path: Path) -> None:
     assert "KeyError: 'model_path'" in output
     assert "--seed 7" in output
     assert "test_single_model_is_served[python-local]'" in output
+
+
+def test_what_follows_from_a_failure_of_s3_is_no_failure_of_the_server(tmp_path: Path) -> None:
+    """A violation with a request among its evidence that S3 failed by itself is an error, and shows that request."""
+    file = tmp_path / "test_beside_a_failing_endpoint.py"
+    file.write_text(
+        textwrap.dedent("""
+            from conformance.marks import clause
+            from conformance.violations import Evidence, ViolationError
+
+            @clause("layouts.unversioned")
+            def test_violation():
+                shown = Evidence("any", [], [], [], "", [], failures_of_s3=["LIST place/ -> 500, 265 bytes"])
+                raise ViolationError("a model", "none", shown)
+        """),
+        encoding="utf-8",
+    )
+    run = run_suite(stub(tmp_path, "minimal"), tmp_path / "report", tests=[str(file)])
+    assert run.outcomes()["layouts.unversioned"] == "error"
+    assert "not held against the server, as S3 failed by itself" in run.output
+    assert "LIST place/ -> 500, 265 bytes" in run.output

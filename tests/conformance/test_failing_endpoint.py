@@ -1,0 +1,91 @@
+"""An S3 endpoint that fails by itself, for a moment or for good."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import urllib3
+
+from conformance.s3.endpoint import S3, open_s3
+
+FAILURES = {"/well": 0, "/for-a-moment": 2, "/for-good": 1000}
+
+
+class FailingEndpoint(BaseHTTPRequestHandler):
+    """Answers a read of each object only after as many failures as it is meant to have; writes nothing but a bucket."""
+
+    asked: Counter[str]
+
+    def do_GET(self) -> None:
+        """Fail, or give the object."""
+        key = "/" + urlsplit(self.path).path.rpartition("/")[2]
+        self.asked[key] += 1
+        self._answer(500 if self.asked[key] <= FAILURES[key] else 200, b"content")
+
+    def do_PUT(self) -> None:
+        """Take a bucket for made, and fail to write an object."""
+        _, _, key = self.path.removeprefix("/").partition("/")
+        self.asked[f"/{key}"] += 1
+        self._answer(500 if key else 200, b"")
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def asked() -> Counter[str]:
+    """Count the requests that reach the endpoint."""
+    return Counter()
+
+
+@pytest.fixture
+def s3(asked: Counter[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """Open such an endpoint, with the proxy in front of it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    handler = type("Counted", (FailingEndpoint,), {"asked": asked})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with open_s3(f"http://127.0.0.1:{server.server_port}", tmp_path, 60.0) as opened:
+                yield opened
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def ask(s3: S3, method: str, key: str) -> int:
+    """Ask for something as a server does; gives the status, which is also in the ledger."""
+    with urllib3.PoolManager(retries=False) as http:
+        status = http.request(method, f"{s3.server_env['AWS_ENDPOINT_URL']}/{s3.bucket}{key}").status
+    (entry,) = s3.ledger.entries()
+    assert (entry.status, entry.fault) == (status, None)
+    return status
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "times"), [("/well", 200, 1), ("/for-a-moment", 200, 3), ("/for-good", 500, 4)]
+)
+def test_read_that_fails_is_tried_again(s3: S3, asked: Counter[str], key: str, status: int, times: int) -> None:
+    """A server does not see that S3 fails to read for a moment, and is told when it fails for good."""
+    assert ask(s3, "GET", key) == status
+    assert asked[key] == times
+
+
+def test_write_that_fails_is_not_tried_again(s3: S3, asked: Counter[str]) -> None:
+    """What changes S3 reaches it once."""
+    assert ask(s3, "PUT", "/written") == 500
+    assert asked["/written"] == 1
