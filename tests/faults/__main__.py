@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.faults.judging import Judgement, Options, judge, recall
 from tests.faults.preloading import preloaded
-from tests.faults.registry import Change, changes, find
+from tests.faults.registry import Change, ChangeError, changes, find
 from tests.faults.tables import print_faults, print_problems, print_variations
 
 
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="tell what there is, and judge nothing")
     parser.add_argument("--report-dir", type=Path, default=Path("report/faults"), metavar="DIR")
     parser.add_argument("--at-once", type=int, default=2, metavar="N", help="runs side by side (default: 2)")
-    parser.add_argument("--clock", help="of the suite")
+    parser.add_argument("--clock", choices=["timed", "driven"], help="of the suite (default: that of each change)")
     parser.add_argument("--patience", type=float, default=1.0, metavar="FACTOR", help="of the suite (default: 1)")
     parser.add_argument("--seed", type=int, default=1, help="of the suite (default: 1)")
     return parser
@@ -44,8 +44,8 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 200)
     try:
         chosen = _choose(changes(), arguments.names, arguments.kind)
-    except KeyError as error:
-        print(f"error: there is no such change: {error}", file=sys.stderr)
+    except ChangeError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
     if not chosen:
         print(f"error: none of these is among the {arguments.kind}", file=sys.stderr)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conformance.catalogue import Clause
+
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = ROOT / "conformance" / "implementations" / "reference.toml"
 
@@ -38,6 +40,14 @@ class Configuration:
     sources: tuple[str, ...]
     without: tuple[str, ...] = ()
     """Features that are not declared."""
+
+    def concerns(self, clause: Clause) -> bool:
+        """Whether a clause speaks of a server like this."""
+        return (
+            not set(clause.predictors).isdisjoint(self.predictors)
+            and not set(clause.sources).isdisjoint(self.sources)
+            and set(clause.features).isdisjoint(self.without)
+        )
 
     def write(self, file: Path, command: Sequence[str], intervals: Mapping[str, Any]) -> None:
         """Write the implementation file of a server that `command` starts in the place of the reference.

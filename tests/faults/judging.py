@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,20 @@ CATALOGUE: Catalogue = load_catalogue()
 # How a changed server is started without anything prepared.
 DIRECTLY = (sys.executable, "-m", "tests.faults.server")
 
-# What decides a judgement beside the change itself.
-_SOURCES = ("conformance", "fixtures", "reference", "tests/faults/configurations.py", "tests/faults/server.py")
+# What decides a judgement beside the module of the change itself.
+_SOURCES = (
+    *(ROOT / place for place in ("conformance", "fixtures", "reference", "uv.lock")),
+    *Path(__file__).parent.glob("*.py"),
+)
 
 
 @dataclass(frozen=True)
 class Options:
     """How the suite is run.
 
-    `clock`, `patience` and `seed` are handed on to it; `most` is the number of seconds after which a run is given up.
-    `command`, before the name of the change, starts a changed server, with `environment` added to its environment.
+    `clock` (None: that of the change), `patience` and `seed` are handed on to it; `most` is the number of seconds after
+    which a run is given up. `command`, before the name of the change, starts a changed server, with `environment` added
+    to its environment.
     """
 
     report: Path
@@ -42,6 +46,10 @@ class Options:
     most: float = 900.0
     command: tuple[str, ...] = DIRECTLY
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    def clock_for(self, change: Change) -> str | None:
+        """Give the clock that a change is judged on; None: that which the suite chooses."""
+        return self.clock or change.clock
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ def judge(change: Change, options: Options) -> Judgement:
         failed=_ordered(failed),
         blocked=_ordered(blocked),
         verdicts={run.configuration.name: run.verdict for run in runs},
-        problems=(*_differences(change.clauses, failed), *(problem for run in runs for problem in run.problems())),
+        problems=tuple(problem for run in runs for problem in run.problems()),
     )
     _file(change, options).write_text(json.dumps(asdict(judgement), indent=2) + "\n", encoding="utf-8")
     return judgement
@@ -99,7 +107,7 @@ def recall(change: Change, options: Options) -> Judgement | None:
 def key_of(change: Change, options: Options) -> str:
     """Identify a change together with the suite and the reference that it is judged with."""
     facts = [change.name, sorted(change.clauses), [each.name for each in change.on], sorted(change.needs)]
-    how = [options.clock, options.patience, options.seed]
+    how = [options.clock_for(change), options.patience, options.seed]
     digest = hashlib.sha256(json.dumps([*facts, *how, _hash_of_sources()]).encode())
     for file in sorted(change.files):
         digest.update(file.read_bytes())
@@ -109,10 +117,9 @@ def key_of(change: Change, options: Options) -> str:
 @cache
 def _hash_of_sources() -> str:
     digest = hashlib.sha256()
-    for place in _SOURCES:
-        path = ROOT / place
-        for file in [path] if path.is_file() else sorted(path.rglob("*.*")):
-            if file.suffix in {".py", ".toml", ".json"}:
+    for place in sorted(_SOURCES):
+        for file in [place] if place.is_file() else sorted(place.rglob("*.*")):
+            if file.suffix in {".py", ".toml", ".json", ".lock"}:
                 digest.update(file.relative_to(ROOT).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()
 
@@ -126,7 +133,7 @@ def _ordered(clauses: Iterable[str]) -> tuple[str, ...]:
     return tuple(clause for clause in CATALOGUE if clause in chosen)
 
 
-def _differences(wanted: frozenset[str], failed: set[str]) -> list[str]:
+def _differences(wanted: set[str], failed: set[str]) -> list[str]:
     missed = [f"not caught: {clause}" for clause in _ordered(wanted - failed)]
     return missed + [f"wrongly accused: {clause}" for clause in _ordered(failed - wanted)]
 
@@ -136,6 +143,7 @@ class _Run:
 
     def __init__(self, change: Change, configuration: Configuration, options: Options) -> None:
         self.configuration = configuration
+        self._wanted = {clause for clause in change.clauses if configuration.concerns(CATALOGUE[clause])}
         folder = options.report / change.name / configuration.name
         folder.mkdir(parents=True, exist_ok=True)
         results = folder / "results.json"
@@ -144,7 +152,8 @@ class _Run:
         command = DIRECTLY if change.directly else options.command
         configuration.write(implementation, [*command, change.name], change.intervals)
         left_out = [words for kind, words in LONG_TESTS.items() if kind not in change.needs]
-        self._timed_out = not _run_suite(implementation, folder, left_out, options)
+        how = replace(options, clock=options.clock_for(change))
+        self._timed_out = not _run_suite(implementation, folder, left_out, how)
         self._results: dict[str, Any] | None = None
         if results.exists():
             self._results = json.loads(results.read_text(encoding="utf-8"))
@@ -161,7 +170,7 @@ class _Run:
         return [clause["id"] for clause in (self._results or {}).get("clauses", ()) if clause["outcome"] == outcome]
 
     def problems(self) -> list[str]:
-        """Say what is wrong with this run beside the clauses that failed."""
+        """Say where the suite said of this configuration something else than it should have said."""
         where = self.configuration.name
         if self._results is None:
             return [f"{where}: {self.verdict}"]
@@ -173,7 +182,7 @@ class _Run:
         right = {"not conformant"} if accused else {"conformant", "partial"}
         if self.verdict not in right:
             found.append(f"{where}: the verdict is {self.verdict}, not {' or '.join(sorted(right))}")
-        return found
+        return [f"{where}: {problem}" for problem in _differences(self._wanted, set(self.having("fail")))] + found
 
 
 def _run_suite(implementation: Path, folder: Path, left_out: Sequence[str], options: Options) -> bool:

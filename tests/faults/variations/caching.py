@@ -38,7 +38,12 @@ def _slow_evictions() -> None:
     Slot.evict = slowly
 
 
-@variation("pauses-after-a-run", allowed="the period may count from the end of a run", on=[CACHED_PYTHON_LOCAL])
+@variation(
+    "pauses-after-a-run",
+    allowed="the period may count from the end of a run",
+    on=[CACHED_PYTHON_LOCAL],
+    clock="timed",
+)
 def _pauses_after_a_run() -> None:
     """The next eviction run begins an interval after the last one ended."""
 

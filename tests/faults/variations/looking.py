@@ -33,7 +33,7 @@ def _reverse(kind: Any) -> None:
     kind.listing = lambda self, below="": listing(self, below)[::-1]
 
 
-@variation("half-an-interval-late", allowed="the deadline has two intervals")
+@variation("half-an-interval-late", allowed="the deadline has two intervals", clock="timed")
 def _half_an_interval_late() -> None:
     """Each scan begins half an interval later than it might; one that is asked for, a quarter of a second."""
     scan, moment = Keeper._scan, threading.Event()
@@ -47,7 +47,10 @@ def _half_an_interval_late() -> None:
 
 
 @variation(
-    "waits-for-two-equal-scans", allowed="it declares three passes in its implementation file", intervals={"passes": 3}
+    "waits-for-two-equal-scans",
+    allowed="it declares three passes in its implementation file",
+    intervals={"passes": 3},
+    clock="timed",
 )
 def _waits_for_two_equal_scans() -> None:
     """What a scan finds is taken in when the next one finds the same, but for the first that is complete."""
@@ -72,7 +75,7 @@ def _waits_for_two_equal_scans() -> None:
     Inventory.unsettled = when_seen_twice
 
 
-@variation("scans-at-a-fixed-rate", allowed="the interval may count from scan to scan, or between them")
+@variation("scans-at-a-fixed-rate", allowed="the interval may count from scan to scan, or between them", clock="timed")
 def _scans_at_a_fixed_rate() -> None:
     """The next scan begins an interval after the last one began, however long that took."""
     scan, pause = Keeper._scan, Keeper._pause
@@ -89,7 +92,7 @@ def _scans_at_a_fixed_rate() -> None:
     Keeper._pause = rest
 
 
-@variation("scans-at-random-moments", allowed="an interval is the most that passes between two scans")
+@variation("scans-at-random-moments", allowed="an interval is the most that passes between two scans", clock="timed")
 def _scans_at_random_moments() -> None:
     """Between two scans lies some random part of the interval."""
     pause = Keeper._pause
@@ -105,6 +108,7 @@ def _scans_at_random_moments() -> None:
     "paths-side-by-side",
     allowed="it declares parallel scans in its implementation file",
     intervals={"scan": "parallel"},
+    clock="timed",
 )
 def _paths_side_by_side() -> None:
     """All configured paths are listed at the same time."""
