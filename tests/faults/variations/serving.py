@@ -156,16 +156,19 @@ def _summarise(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     worker._Worker._summary = otherwise
 
 
+# Here, and not in the function that replaces it: the server hands it to its processes by its name.
+_START = worker.start
+
+
+def _start_without_collecting(settings: worker.Settings) -> Application:
+    gc.disable()
+    return _START(settings)
+
+
 @variation("collects-at-eviction-only", allowed="an object is let go within one eviction interval")
 def _collects_at_eviction_only() -> None:
     """Cycles of references are collected in eviction runs and at no other time."""
-    start = worker.start
-
-    def start_without_collecting(*arguments: Any) -> Any:
-        gc.disable()
-        return start(*arguments)
-
-    worker.start = server.start = start_without_collecting
+    worker.start = server.start = _start_without_collecting
     clean_up = Eviction._clean_up
 
     def collect_first(self: Eviction) -> None:
