@@ -22,11 +22,10 @@ from conformance.processes import LeashedProcess, describe_exit
 from conformance.project import Api, write_project
 from conformance.timing import Pace
 
+_HOST = "127.0.0.1"
+
 # What a server may say that has looked at its source and could not read it.
 _CANNOT_NOW = frozenset({502, 503, 504})
-
-# Requests at once of which each finds a place for its connection.
-_CONNECTIONS = 64
 
 # Seconds to wait for one answer to the readiness call, of which there are many.
 _READY_CALL = 2.0
@@ -78,9 +77,6 @@ class Deployment:
         self._implementation = implementation
         self._go_at(pace)
         self._env = env
-        self._http = urllib3.PoolManager(
-            maxsize=_CONNECTIONS, retries=False, timeout=urllib3.Timeout(connect=pace.answer, read=pace.answer)
-        )
         self._process: LeashedProcess | None = None
         self.journal_folder = folder / "journals"
         self._journals = Journals(self.journal_folder)
@@ -89,19 +85,24 @@ class Deployment:
     def spawn(self) -> None:
         """Write the project and start the command; raises `CommandMissingError`."""
         write_project(self.api, self.folder / "project", self.journal_folder)
-        (port,) = free_ports(1)
-        self._url = f"http://127.0.0.1:{port}"
+        (self._port,) = free_ports(1)
         places = {
             "project": str(self.folder / "project"),
-            "host": "127.0.0.1",
-            "port": str(port),
+            "host": _HOST,
+            "port": str(self._port),
             "reload_interval": f"{self.pace.intervals.reload:g}",
             "evict_interval": f"{self.pace.intervals.evict:g}",
         }
         command = [part.format_map(places) for part in self._implementation.command(self._clock_name)]
-        self._process = LeashedProcess(command, log=self.folder / "server.log", env={**os.environ, **self._env})
+        self._process = LeashedProcess(command, log=self.folder / "server.log", env=self._environment())
         self._spawned_at = timing.now()
         self.history.note(f"server started: {' '.join(command)}")
+
+    def _environment(self) -> dict[str, str]:
+        """Give what the server is started with: no way around the S3 that it is given, and to that no detour."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        direct = {name: ",".join(filter(None, (inherited.get(name), _HOST))) for name in ("NO_PROXY", "no_proxy")}
+        return {**inherited, **direct, **self._env}
 
     def await_ready(self) -> None:
         """Wait for 200 to the readiness call; raises `ServerDiedError` when the server ends first or takes too long."""
@@ -136,14 +137,14 @@ class Deployment:
             raise ServerDiedError(f"the server {describe_exit(self.process.status)} before it was ready")
         method, path = self._implementation.process.ready.split(" ", 1)
         try:
-            return self._http.request(method, self._url + path, timeout=_READY_CALL).status
+            return self._request(method, path, timeout=_READY_CALL).status
         except urllib3.exceptions.HTTPError:
             return None
 
     @property
     def url(self) -> str:
         """Where the server listens; only after `spawn`."""
-        return self._url
+        return f"http://{_HOST}:{self._port}"
 
     @property
     def process(self) -> LeashedProcess:
@@ -168,11 +169,9 @@ class Deployment:
         """
         begun = timing.now()
         try:
-            # A connection for each request: one kept open may be closed by the server just as the next request leaves,
-            # and would lead to the same one of several processes.
-            sent = {**(headers or {}), "Connection": "close"}
-            patience = timeout or self.pace.answer
-            response = self._http.request(method, self._url + path, headers=sent, json=payload, timeout=patience)
+            response = self._request(
+                method, path, headers=headers, payload=payload, timeout=timeout or self.pace.answer
+            )
         except urllib3.exceptions.HTTPError as error:
             # The process may take a moment to end after its socket has gone.
             status = timing.poll(lambda: self.process.status, until=timing.now() + 1)
@@ -186,6 +185,21 @@ class Deployment:
         answer = Answer(response.status, text, decoded if isinstance(decoded, dict) else None)
         self.history.note(f"{method} {path} {about or ''} -> {answer.status} {text[:200]}", since=begun, about=about)
         return answer
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        payload: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        # A connection for each request: one kept open may be closed by the server just as the next request leaves, and
+        # would lead to the same one of several processes.
+        with urllib3.HTTPConnectionPool(_HOST, self._port, retries=False, timeout=timeout) as connections:
+            sent = {**(headers or {}), "Connection": "close"}
+            return connections.request(method, path, headers=sent, json=payload)
 
     def predict(
         self,
@@ -231,7 +245,6 @@ class Deployment:
         if self._process is not None:
             self._process.kill()
             (self.folder / "history.txt").write_text("\n".join(self.history.everything()) + "\n", encoding="utf-8")
-        self._http.clear()
 
     def last_log_lines(self, count: int | None = 15) -> list[str]:
         """Give the end of what the server printed, or with None all of it."""

@@ -14,7 +14,8 @@ from conformance.catalogue import Clause, Feature, PredictorType, Source
 from conformance.problems import InvalidInputError
 
 REQUIRED_PLACEHOLDERS = frozenset({"project", "port"})
-OPTIONAL_PLACEHOLDERS = frozenset({"host", "reload_interval", "evict_interval"})
+INTERVAL_PLACEHOLDERS = frozenset({"reload_interval", "evict_interval"})
+OPTIONAL_PLACEHOLDERS = frozenset({"host"}) | INTERVAL_PLACEHOLDERS
 
 
 def _placeholders(command: list[str]) -> set[str]:
@@ -24,7 +25,7 @@ def _placeholders(command: list[str]) -> set[str]:
 def _without_intervals(command: list[str]) -> list[str]:
     kept: list[str] = []
     for part in command:
-        if not _placeholders([part]) & {"reload_interval", "evict_interval"}:
+        if not _placeholders([part]) & INTERVAL_PLACEHOLDERS:
             kept.append(part)
         elif part.startswith("{") and kept and kept[-1].startswith("-"):
             kept.pop()
@@ -40,6 +41,11 @@ def _check_command(command: list[str]) -> list[str]:
         )
     if missing := REQUIRED_PLACEHOLDERS - used:
         raise ValueError(f"the placeholder {{{min(missing)}}} is missing, so the server cannot be told about it")
+    if lost := used - INTERVAL_PLACEHOLDERS - _placeholders(_without_intervals(command)):
+        raise ValueError(
+            f"the placeholder {{{min(lost)}}} stands in one part with an interval, and would go with it when the server"
+            " is started as by default"
+        )
     return command
 
 

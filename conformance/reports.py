@@ -44,6 +44,11 @@ def spare_traceback(call: pytest.CallInfo[None]) -> None:
         call.excinfo = pytest.ExceptionInfo.from_exception(plain.with_traceback(error.__traceback__))
 
 
+def test_id_of(item: pytest.Item) -> str:
+    """Give the id of a test as it is known to all: a worker has added the ground, by which tests are distributed."""
+    return item.nodeid.partition("@")[0]
+
+
 def complete_report(
     report: pytest.TestReport,
     item: pytest.Item,
@@ -54,8 +59,7 @@ def complete_report(
     reproduce: Callable[[], str],
 ) -> None:
     """Give a report its outcome and its words; `reproduce` writes the command that repeats the test."""
-    # A worker has added the ground, by which tests are distributed.
-    test_id = item.nodeid.partition("@")[0]
+    test_id = test_id_of(item)
     message = ""
     if error is None:
         outcome = Outcome.PASS

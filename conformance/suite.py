@@ -23,7 +23,15 @@ from conformance.lab import Lab
 from conformance.marks import PlantingMark
 from conformance.outcomes import EXIT_STATUS, Outcome, TestResult, Verdict
 from conformance.problems import InvalidInputError, SuiteError
-from conformance.reports import LEFT_OUT, SECONDS, LeftOut, complete_report, result_of, spare_traceback
+from conformance.reports import (
+    LEFT_OUT,
+    SECONDS,
+    LeftOut,
+    complete_report,
+    result_of,
+    spare_traceback,
+    test_id_of,
+)
 from conformance.results import results_document, results_file, write_results
 from conformance.run import FAST_INTERVAL, Run
 from conformance.schedule import Scenario, Schedule
@@ -242,7 +250,7 @@ class Suite:
             value = self.config.getoption(option)
             if value != default:
                 words += [option, str(value)]
-        return shlex.join([*words, item.nodeid])
+        return shlex.join([*words, test_id_of(item)])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the outcome of a test."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conformance.catalogue import PREDICTORS, SOURCES, PredictorType, Source
@@ -50,9 +50,11 @@ class Case:
         return "-".join(filter(None, (self.predictor, self.source, self.naming, layers)))
 
 
-def usual_cases() -> list[Case]:
-    """Give those of matrix.toml."""
-    return [Case(**case) for case in tomllib.loads(_FILE.read_text(encoding="utf-8"))["case"]]
+def usual_cases(sources: Sequence[Source] = SOURCES) -> list[Case]:
+    """Give those of matrix.toml, each once, in the source that it names or else in the only one that there is."""
+    listed = [Case(**case) for case in tomllib.loads(_FILE.read_text(encoding="utf-8"))["case"]]
+    there = [case if case.source in sources else replace(case, source=sources[0]) for case in listed]
+    return list(dict.fromkeys(there))
 
 
 def all_cases() -> Iterator[Case]:

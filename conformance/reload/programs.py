@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Mapping
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as with_seed
 from hypothesis.errors import Flaky
 from hypothesis.stateful import run_state_machine_as_test
 
+from conformance.catalogue import PredictorType, Source
 from conformance.clock import Driven
+from conformance.implementation import ClockName, Declares
 from conformance.reload.program import FaultFoundError, Program, ServerGone
 from conformance.reload.search import Search
 from conformance.stand import Stand
 
 STEPS = 24
+
+# On each server. One that works by itself takes an interval for each step after which it is to have looked, and S3
+# takes longer for all that is published than a directory.
+PROGRAMS: Mapping[tuple[ClockName, Source], int] = {
+    (ClockName.DRIVEN, "local"): 60,
+    (ClockName.DRIVEN, "s3"): 15,
+    (ClockName.TIMED, "local"): 2,
+    (ClockName.TIMED, "s3"): 1,
+}
+
+# On all servers that are told when to look, together: whoever declares little has more of them on each.
+LEAST_DRIVEN = 200
+PREDICTORS: tuple[PredictorType, ...] = ("python", "onnx")
+
+
+def programs_on(clock: ClockName, source: Source, declares: Declares) -> int:
+    """Give the number of programs on each server that reads from this source, by what the implementation declares."""
+    usual = PROGRAMS[clock, source]
+    if clock is not ClockName.DRIVEN:
+        return usual
+    predictors = len(set(PREDICTORS) & set(declares.predictors))
+    settings = predictors * (2 if "cache" in declares.features else 1)
+    together = settings * sum(PROGRAMS[clock, each] for each in declares.sources)
+    return max(usual, math.ceil(usual * LEAST_DRIVEN / together))
 
 
 def search(stand: Stand, programs: int, seed: int) -> Search:

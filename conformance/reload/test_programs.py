@@ -2,9 +2,8 @@
 
 import pytest
 
-from conformance.implementation import ClockName
 from conformance.marks import SMALL_CACHE, Grow, Planting, clause, planting
-from conformance.reload.programs import search
+from conformance.reload.programs import PREDICTORS, programs_on, search
 from conformance.stand import Stand
 
 # Those that an answer can break; each is charged with what was found against it.
@@ -26,15 +25,6 @@ CLAUSES = (
     "reload.broken-keeps-last-good",
 )
 
-# A server that works by itself takes an interval for each step after which it is to have looked, and S3 takes longer
-# for all that is published than a directory.
-PROGRAMS = {
-    (ClockName.DRIVEN, "local"): 60,
-    (ClockName.DRIVEN, "s3"): 15,
-    (ClockName.TIMED, "local"): 2,
-    (ClockName.TIMED, "s3"): 1,
-}
-
 _charged = pytest.mark.parametrize("charged", [pytest.param(name, marks=clause(name), id=name) for name in CLAUSES])
 
 
@@ -42,16 +32,14 @@ def _resident(grow: Grow) -> Planting:
     return Planting({"resident": grow()})
 
 
-@planting(_resident, alone="random programs", predictors=("python", "onnx"), adds_models=True)
+@planting(_resident, alone="random programs", predictors=PREDICTORS, adds_models=True)
 @_charged
 def test_random_programs(stand: Stand, charged: str) -> None:
     """Every answer in the course of a random program is explained by a state of its source."""
     _expect_nothing_found(stand, charged)
 
 
-@planting(
-    _resident, alone="random programs", predictors=("python", "onnx"), adds_models=True, configuration=SMALL_CACHE
-)
+@planting(_resident, alone="random programs", predictors=PREDICTORS, adds_models=True, configuration=SMALL_CACHE)
 @_charged
 def test_random_programs_with_a_cache(stand: Stand, charged: str) -> None:
     """The same holds with a cache that has room for fewer models than the program has."""
@@ -60,6 +48,6 @@ def test_random_programs_with_a_cache(stand: Stand, charged: str) -> None:
 
 def _expect_nothing_found(stand: Stand, charged: str) -> None:
     run = stand.forest.run
-    programs = PROGRAMS[run.clock, stand.forest.ground.setting.source]
+    programs = programs_on(run.clock, stand.forest.ground.setting.source, run.implementation.declares)
     found = stand.forest.once("random programs", lambda: search(stand, programs, run.seed))
     found.check(charged)

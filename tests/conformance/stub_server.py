@@ -3,7 +3,8 @@
 `-m tests.conformance.stub_server MODE PROJECT PORT`.
 
 Modes: `exits` ends at once; `deaf` never listens; `unready` answers 503; `empty` answers without a token;
-`crashes` dies on the first request; `stubborn` serves its one model but ignores SIGTERM; `minimal` serves it and ends.
+`crashes` dies on the first request; `stubborn` serves its one model but ignores SIGTERM; `minimal` serves it and ends;
+`curt` closes each connection without having said so.
 """
 
 import os
@@ -38,6 +39,9 @@ def main() -> None:
     model = Path(api["predictor"]["model_path"])
 
     class Handler(JsonHandler):
+        # With this version it closes a connection when the request asks for that, and says nothing about it.
+        protocol_version = "HTTP/1.1" if mode == "curt" else "HTTP/1.0"
+
         def do_GET(self) -> None:  # noqa: N802 - named by http.server
             self.answer(503 if mode == "unready" else 200, {})
 

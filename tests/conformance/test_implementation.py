@@ -18,6 +18,10 @@ REFERENCE = ROOT / "conformance" / "implementations" / "reference.toml"
         ("[implementation", "not TOML"),
         ("", "implementation: Field required"),
         ("[process]\ncommand = ['serve', '{prot}']", "process.command: unknown placeholder {prot}"),
+        (
+            "[process]\ncommand = ['sh', '-c', 'serve {project} {port} {evict_interval}']",
+            "process.command: the placeholder {port} stands in one part with an interval",
+        ),
         ("[process]\ncommand = ['serve', '{port}']", "process.command: the placeholder {project} is missing"),
         ("[process]\nready = 'PING /'", "process.ready: 'PING /' is no call"),
         ("[declares]\nsources = ['ftp']", "declares.sources.0: Input should be 's3' or 'local'"),

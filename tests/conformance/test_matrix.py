@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from conformance.catalogue import Source
 from conformance.reload.matrix import Case, all_cases, usual_cases
 from tests.conformance.suite_runs import run_suite, write_implementation
 
-# Those of test_events.py, which need no list.
-ALWAYS = [
-    *(Case(predictor, "dir", source) for predictor in ("python", "onnx") for source in ("s3", "local")),
-    Case("tensorflow", "dir", "s3"),
-]
+
+def always(sources: Sequence[Source]) -> list[Case]:
+    """Give the cases of test_events.py, which need no list."""
+    others = [Case(predictor, "dir", source) for predictor in ("python", "onnx") for source in sources]
+    return [*others, Case("tensorflow", "dir", sources[0])]
+
 
 # Every further case of TensorFlow starts a server of ten seconds.
 LEFT_OUT = {("tensorflow", "model_path"), ("tensorflow", 2)}
@@ -24,16 +29,18 @@ def pairs(case: Case) -> set[tuple[object, ...]]:
     return set(itertools.combinations(values, 2))
 
 
-def test_every_pair_occurs() -> None:
+@pytest.mark.parametrize("sources", [("s3", "local"), ("s3",), ("local",)])
+def test_every_pair_occurs(sources: Sequence[Source]) -> None:
     """Any two values that are possible together occur together in a case, but for what TensorFlow leaves out."""
-    possible = set().union(*map(pairs, all_cases()))
-    covered = set().union(*map(pairs, [*ALWAYS, *usual_cases()]))
+    possible = set().union(*(pairs(case) for case in all_cases() if case.source in sources))
+    covered = set().union(*map(pairs, [*always(sources), *usual_cases(sources)]))
     assert possible - covered == LEFT_OUT
 
 
-def test_cases_are_possible() -> None:
+@pytest.mark.parametrize("sources", [("s3", "local"), ("s3",), ("local",)])
+def test_cases_are_possible(sources: Sequence[Source]) -> None:
     """No case is one that the contract has refused, and none is there twice."""
-    cases = [*ALWAYS, *usual_cases()]
+    cases = [*always(sources), *usual_cases(sources)]
     assert all(case.is_possible for case in cases)
     assert len(cases) == len(set(cases))
 
@@ -41,7 +48,14 @@ def test_cases_are_possible() -> None:
 def test_tensorflow_is_judged_on_the_only_source(tmp_path: Path) -> None:
     """The servers that the tests of TensorFlow share are there for a server that reads no S3, too."""
     command = ["serve", "{project}", "{port}"]
-    implementation = write_implementation(tmp_path, command, sources=["local"], predictors=["python", "tensorflow"])
+    implementation = write_implementation(
+        tmp_path,
+        command,
+        sources=["local"],
+        predictors=["python", "tensorflow"],
+        features=["multi-model", "reload", "cache"],
+    )
     collected = run_suite(implementation, tmp_path / "report", "--collect-only").output
     assert "test_saved_model_is_served[tensorflow-local-default]" in collected
-    assert "test_event_in_further_cases[higher_version_becomes_the_latest-tensorflow-local-paths" in collected
+    for case in ("paths", "dir-cached"):
+        assert f"test_event_in_further_cases[higher_version_becomes_the_latest-tensorflow-local-{case}" in collected

@@ -14,11 +14,13 @@ from tests.conformance.suite_runs import ROOT
 
 PATIENCE = 30.0
 
-# Starts a process of its own, says its pid, and waits for ever; ignores SIGTERM if told to.
+# Starts a process of its own, in another group if "leaving", says its pid, and waits for ever; ignores SIGTERM if
+# "stubborn".
 FAMILY = """
 import signal, subprocess, sys, threading
 if "stubborn" in sys.argv: signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
+wait = [sys.executable, "-c", "import threading; threading.Event().wait()"]
+child = subprocess.Popen(wait, start_new_session="leaving" in sys.argv)
 print(child.pid, flush=True)
 threading.Event().wait()
 """
@@ -50,6 +52,18 @@ def test_kill_ends_the_whole_family(tmp_path: Path) -> None:
     assert process.status is None
     process.kill()
     assert is_gone(process.pid)
+    assert is_gone(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt what descends from it")
+@pytest.mark.parametrize("ended", [False, True])
+def test_kill_ends_what_has_left_the_group(tmp_path: Path, *, ended: bool) -> None:
+    """What the command started in a session of its own ends too, also when the command has ended before."""
+    process, child = start(tmp_path, "leaving")
+    if ended:
+        assert process.terminate(PATIENCE) == -signal.SIGTERM
+    assert psutil.pid_exists(child)
+    process.kill()
     assert is_gone(child)
 
 
