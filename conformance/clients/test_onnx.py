@@ -5,19 +5,16 @@ import pytest
 
 from conformance.marks import Grow, Planting, clause, planting
 from conformance.stand import LEFT_OUT, Stand, Version
-from fixtures.models import onnx_model
 from fixtures.shipped import ShippedModel, shipped_models
 from fixtures.trees import versions
 
 
-def _models(grow: Grow) -> Planting:
-    return Planting(
-        {"plain": grow(), "versioned": versions({"1": grow(), "2": grow()}), "padded": onnx_model(size=100_000)}
-    )
+def _plain(grow: Grow) -> Planting:
+    return Planting({"plain": grow()})
 
 
 @clause("clients.onnx.predict")
-@planting(_models)
+@planting(_plain)
 def test_predict_runs_the_model_on_its_input(stand: Stand) -> None:
     """Predict returns the outputs of the model, computed from the input."""
     stand.expect_served("plain")
@@ -64,11 +61,24 @@ def test_real_models_give_the_outputs_shipped_with_them(stand: Stand, name: str)
 
 
 @clause("clients.onnx.get-model")
-@planting(_models)
-@pytest.mark.parametrize(("name", "folder"), [("plain", ""), ("versioned", "1")])
-def test_get_model_describes_the_model(stand: Stand, name: str, folder: str) -> None:
+@planting(_plain)
+def test_get_model_describes_the_model(stand: Stand) -> None:
     """get_model gives the session, its inputs, and the shape and type of each input by name."""
-    version: Version = folder or LEFT_OUT
+    _expect_described(stand, "plain", "", LEFT_OUT)
+
+
+def _versioned(grow: Grow) -> Planting:
+    return Planting({"versioned": versions({"1": grow(), "2": grow()})})
+
+
+@clause("clients.onnx.get-model")
+@planting(_versioned)
+def test_get_model_describes_a_version(stand: Stand) -> None:
+    """get_model gives the same of a version that is asked for."""
+    _expect_described(stand, "versioned", "1", "1")
+
+
+def _expect_described(stand: Stand, name: str, folder: str, version: Version) -> None:
     stand.expect_served(name, folder, version=version)
     answer = stand.ask(name, version, more={"describe": True})
     stand.expect(answer.is_served, expected="get_model answers", observed=stand.describe(answer))

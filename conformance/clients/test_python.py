@@ -6,28 +6,41 @@ import pytest
 
 from conformance.deployment import Answer
 from conformance.marks import Grow, Planting, clause, planting
-from conformance.stand import Stand
+from conformance.stand import LEFT_OUT, Stand, Version
 from fixtures.models import python_model
 from fixtures.trees import File, Tree, versions
 
 
-def _files(grow: Grow) -> Planting:
+def _any_files(grow: Grow) -> Tree:
     names = ("model.pkl", "data.txt", "nested/deep/part.bin", ".config", "with space.txt")
-    empty = Tree({"nested/empty.txt": File(b"")})
-    return Planting(
-        {
-            "plain": python_model(files=names, random=grow.random) | empty,
-            "versioned": versions({"4": python_model(files=names, random=grow.random) | empty, "5": grow()}),
-        }
-    )
+    return python_model(files=names, random=grow.random) | Tree({"nested/empty.txt": File(b"")})
+
+
+def _files(grow: Grow) -> Planting:
+    return Planting({"plain": _any_files(grow)})
 
 
 @clause("clients.python.load-model-path")
 @planting(_files)
-@pytest.mark.parametrize(("name", "folder"), [("plain", ""), ("versioned", "4"), ("versioned", "5")])
-def test_path_holds_exactly_the_files(stand: Stand, name: str, folder: str) -> None:
-    """Under the path that load_model got lie the files of the model or version, all of them and nothing else."""
-    answer = stand.expect_served(name, folder, version=folder) if folder else stand.expect_served(name)
+def test_path_holds_exactly_the_files(stand: Stand) -> None:
+    """Under the path that load_model got lie the files of the model, all of them and nothing else."""
+    _expect_exactly_the_files(stand, "plain", "", LEFT_OUT)
+
+
+def _files_of_versions(grow: Grow) -> Planting:
+    return Planting({"versioned": versions({"4": _any_files(grow), "5": grow()})})
+
+
+@clause("clients.python.load-model-path")
+@planting(_files_of_versions)
+@pytest.mark.parametrize("version", ["4", "5"])
+def test_path_holds_exactly_the_files_of_a_version(stand: Stand, version: str) -> None:
+    """Under the path that load_model got lie the files of the version that was asked for and nothing else."""
+    _expect_exactly_the_files(stand, "versioned", version, version)
+
+
+def _expect_exactly_the_files(stand: Stand, name: str, folder: str, version: Version) -> None:
+    answer = stand.expect_served(name, folder, version=version)
     tree = stand.models[name].under(folder)
     body = _body(answer)
     stand.expect(
@@ -38,7 +51,7 @@ def test_path_holds_exactly_the_files(stand: Stand, name: str, folder: str) -> N
 
 
 def _plain(grow: Grow) -> Planting:
-    return Planting({"model": grow(), "versioned": versions({"1": grow(), "2": grow()})})
+    return Planting({"model": grow()})
 
 
 @clause("clients.python.exact-object")
@@ -62,8 +75,12 @@ def test_get_model_gives_the_object_that_load_model_returned(stand: Stand) -> No
         )
 
 
+def _versioned(grow: Grow) -> Planting:
+    return Planting({"versioned": versions({"1": grow(), "2": grow()})})
+
+
 @clause("clients.python.exact-object")
-@planting(_plain)
+@planting(_versioned)
 def test_latest_and_its_number_are_the_same_object(stand: Stand) -> None:
     """The latest version and the same version by number are one object in a process."""
     latest = _body(stand.expect_served("versioned", "2"))
@@ -124,13 +141,25 @@ def _loads_of_value(stand: Stand, value: str) -> dict[int, int]:
 
 @clause("clients.python.load-once")
 @planting(_plain)
-def test_each_revision_is_loaded_once(stand: Stand) -> None:
-    """Requests by latest, by number and again do not make load_model run again."""
+def test_model_is_loaded_once(stand: Stand) -> None:
+    """Further requests do not make load_model run again."""
     for _ in range(3):
         stand.expect_served("model")
+    _expect_loaded_once(stand)
+
+
+@clause("clients.python.load-once")
+@planting(_versioned)
+def test_each_version_is_loaded_once(stand: Stand) -> None:
+    """Requests by latest, by number and again do not make load_model run again."""
+    for _ in range(3):
         stand.expect_served("versioned", "2")
         stand.expect_served("versioned", "2", version="2")
         stand.expect_served("versioned", "1", version="1")
+    _expect_loaded_once(stand)
+
+
+def _expect_loaded_once(stand: Stand) -> None:
     counts: dict[tuple[int, str], int] = {}
     for entry in stand.deployment.journals():
         if entry["event"] == "loaded":

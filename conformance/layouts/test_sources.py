@@ -24,23 +24,23 @@ def test_model_path_is_a_local_directory(stand: Stand) -> None:
     stand.expect_served("only")
 
 
-def _unversioned(grow: Grow) -> Planting:
+@clause("layouts.unversioned")
+@planting(_one_model)
+def test_single_model_is_served(stand: Stand) -> None:
+    """A directory that holds one model, without versions, is served with all of its files."""
+    stand.expect_served("only")
+
+
+def _several_files(grow: Grow) -> Planting:
     label = File("cat\ndog\n")
     several = (
         python_model(files=("a.bin", "b.bin", "c.bin"), random=grow.random) if grow.predictor == "python" else grow()
     )
-    return Planting({"usual": grow(), "several-files": several | Tree({"labels.txt": label, "readme.md": label})})
+    return Planting({"several-files": several | Tree({"labels.txt": label, "readme.md": label})})
 
 
 @clause("layouts.unversioned")
-@planting(_unversioned)
-def test_single_model_is_served(stand: Stand) -> None:
-    """A directory that holds one model, without versions, is served with all of its files."""
-    stand.expect_served("usual")
-
-
-@clause("layouts.unversioned")
-@planting(_unversioned)
+@planting(_several_files)
 def test_several_files_are_one_model(stand: Stand) -> None:
     """Several files in one directory are one model."""
     stand.expect_served("several-files")
@@ -48,15 +48,7 @@ def test_several_files_are_one_model(stand: Stand) -> None:
 
 def _any_structure(grow: Grow) -> Planting:
     names = ("weights/layer 1/w.bin", "weights/layer 2/w.bin", "vocab/ü/ñ.txt", ".hidden/state", "model.pkl")
-    anything = python_model(files=names, random=grow.random)
-    nested_numbers = python_model(files=("shards/1/part", "shards/2/part"), random=grow.random)
-    return Planting(
-        {
-            "anything": anything,
-            "nested-numbers": nested_numbers,
-            "versioned": versions({"3": anything, "12": python_model(files=("x/y/z/deep.bin",), random=grow.random)}),
-        }
-    )
+    return Planting({"anything": python_model(files=names, random=grow.random)})
 
 
 @clause("layouts.python-any")
@@ -66,15 +58,26 @@ def test_python_model_has_any_structure(stand: Stand) -> None:
     stand.expect_served("anything")
 
 
+def _nested_numbers(grow: Grow) -> Planting:
+    return Planting({"nested-numbers": python_model(files=("shards/1/part", "shards/2/part"), random=grow.random)})
+
+
 @clause("layouts.python-any")
-@planting(_any_structure)
+@planting(_nested_numbers)
 def test_integers_deeper_down_are_no_versions(stand: Stand) -> None:
     """Integer folders below another folder of a python model are part of the model."""
     stand.expect_served("nested-numbers")
 
 
+def _unlike_versions(grow: Grow) -> Planting:
+    several = python_model(files=("weights/layer 1/w.bin", ".hidden/state", "model.pkl"), random=grow.random)
+    return Planting(
+        {"versioned": versions({"3": several, "12": python_model(files=("x/y/z/deep.bin",), random=grow.random)})}
+    )
+
+
 @clause("layouts.python-any")
-@planting(_any_structure)
+@planting(_unlike_versions)
 def test_versions_of_a_python_model_have_any_structure(stand: Stand) -> None:
     """Each version of a python model may be built differently."""
     stand.expect_served("versioned", "12", version="12")

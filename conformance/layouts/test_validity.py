@@ -30,56 +30,68 @@ def test_what_lies_beside_versions_is_left_aside(stand: Stand) -> None:
         stand.expect_refused("model", version=version)
 
 
-def _onnx(grow: Grow) -> Planting:
-    return Planting(
-        {
-            "none": Tree({"labels.txt": File("cat\ndog\n")}),
-            "two": grow() | onnx_model(name="other.onnx", random=grow.random),
-            "any-name": onnx_model(name="Net v2 (final).onnx", random=grow.random),
-            "labels": grow() | Tree({"labels.txt": File("cat\ndog\n"), "docs/card.md": File("# card")}),
-            "external": onnx_model(external=True, random=grow.random),
-            "versions": versions(
-                {
-                    "1": grow(),
-                    "2": grow() | onnx_model(name="other.onnx", random=grow.random),
-                    "3": Tree({"labels.txt": File("cat\n")}),
-                }
-            ),
-        }
-    )
+def _any_name(grow: Grow) -> Planting:
+    return Planting({"any-name": onnx_model(name="Net v2 (final).onnx", random=grow.random)})
 
 
 @clause("layouts.onnx")
-@planting(_onnx)
+@planting(_any_name)
 def test_one_onnx_file_is_a_model_whatever_its_name(stand: Stand) -> None:
     """The one *.onnx file may have any name."""
     stand.expect_served("any-name")
 
 
+def _labelled(grow: Grow) -> Planting:
+    return Planting({"labels": grow() | Tree({"labels.txt": File("cat\ndog\n"), "docs/card.md": File("# card")})})
+
+
 @clause("layouts.onnx")
-@planting(_onnx)
+@planting(_labelled)
 def test_other_files_may_lie_beside_the_onnx_file(stand: Stand) -> None:
-    """Labels, documents and the file of external tensors belong to the model."""
+    """Labels and documents may lie beside the model."""
     stand.expect_served("labels")
+
+
+def _external(grow: Grow) -> Planting:
+    return Planting({"external": onnx_model(external=True, random=grow.random)})
+
+
+@clause("layouts.onnx")
+@planting(_external)
+def test_tensors_may_lie_beside_the_onnx_file(stand: Stand) -> None:
+    """The file of external tensors belongs to the model."""
     stand.expect_served("external")
 
 
+def _two_onnx_files(grow: Grow) -> Tree:
+    return grow() | onnx_model(name="other.onnx", random=grow.random)
+
+
+def _not_one_onnx_file(grow: Grow) -> Planting:
+    return Planting({"none": Tree({"labels.txt": File("cat\ndog\n")}), "two": _two_onnx_files(grow)})
+
+
 @clause("layouts.onnx")
-@planting(_onnx)
+@planting(_not_one_onnx_file)
 def test_no_onnx_file_is_no_model(stand: Stand) -> None:
     """A directory without a *.onnx file is never served."""
     stand.expect_refused("none")
 
 
 @clause("layouts.onnx")
-@planting(_onnx)
+@planting(_not_one_onnx_file)
 def test_two_onnx_files_are_no_model(stand: Stand) -> None:
     """A directory with two *.onnx files is never served."""
     stand.expect_refused("two")
 
 
+def _versions_with_onnx_files(grow: Grow) -> Planting:
+    none = Tree({"labels.txt": File("cat\n")})
+    return Planting({"versions": versions({"1": grow(), "2": _two_onnx_files(grow), "3": none})})
+
+
 @clause("layouts.onnx")
-@planting(_onnx)
+@planting(_versions_with_onnx_files)
 def test_folder_without_exactly_one_onnx_file_is_no_version(stand: Stand) -> None:
     """Of versions 1 (whole), 2 (two *.onnx) and 3 (none) only 1 exists, and is the latest."""
     stand.expect_served("versions", "1")
@@ -89,10 +101,10 @@ def test_folder_without_exactly_one_onnx_file_is_no_version(stand: Stand) -> Non
 
 def _broken(grow: Grow) -> Tree:
     """Make a version that no server can serve."""
-    whole = grow()
-    return (
-        whole.without("variables/variables.index") if grow.predictor == "tensorflow" else whole | BROKEN[grow.predictor]
-    )
+    whole, broken = grow(), BROKEN[grow.predictor]
+    if grow.predictor == "tensorflow":
+        return whole.without("variables/variables.index")
+    return whole.without(*(key for key in broken if key in whole)) | broken
 
 
 def _bad_versions(grow: Grow) -> Planting:
@@ -138,59 +150,82 @@ def test_valid_models_stand_a_request_for_a_bad_one(stand: Stand) -> None:
     stand.expect_served("good")
 
 
-def _markers(grow: Grow) -> Planting:
-    dotfile = File("left by a desktop")
-    marked = Tree({"1/": MARKER, ".DS_Store": dotfile}) | versions({"1": grow()})
-    return Planting(
-        {
-            "marked": marked,
-            "marker-only-version": versions({"1": grow()}) | Tree({"2/": MARKER}),
-            "dotfiles": versions({"1": grow()}) | Tree({".gitkeep": dotfile, "._1": dotfile}),
-        },
-        strays=Tree({"README.md": File("about these models"), ".DS_Store": dotfile, "empty/": MARKER}),
-    )
+DOTFILE = File("left by a desktop")
+
+
+def _marked(grow: Grow) -> Planting:
+    return Planting({"marked": Tree({"1/": MARKER, ".DS_Store": DOTFILE}) | versions({"1": grow()})})
 
 
 @clause("layouts.markers-ignored")
-@planting(_markers)
+@planting(_marked)
 def test_markers_and_dotfiles_change_nothing(stand: Stand) -> None:
-    """A version is served as if no folder marker and no dotfile lay beside it."""
+    """A version is served as if neither the marker of its folder nor a dotfile lay beside it."""
     stand.expect_served("marked", "1")
+
+
+def _beside_dotfiles(grow: Grow) -> Planting:
+    return Planting({"dotfiles": versions({"1": grow()}) | Tree({".gitkeep": DOTFILE, "._1": DOTFILE})})
+
+
+@clause("layouts.markers-ignored")
+@planting(_beside_dotfiles)
+def test_dotfiles_beside_versions_change_nothing(stand: Stand) -> None:
+    """A version is served as if no dotfile lay beside it, whatever the name of that begins with."""
     stand.expect_served("dotfiles", "1")
 
 
+def _beside_a_marker(grow: Grow) -> Planting:
+    return Planting({"marker-only-version": versions({"1": grow()}) | Tree({"2/": MARKER})})
+
+
 @clause("layouts.markers-ignored")
-@planting(_markers)
+@planting(_beside_a_marker)
 def test_folder_with_a_marker_only_is_no_version(stand: Stand) -> None:
     """Folder 2, which holds nothing, is neither the latest nor can it be asked for."""
     stand.expect_served("marker-only-version", "1")
     stand.expect_refused("marker-only-version", version="2")
 
 
+def _beside_a_folder_of_dotfiles(grow: Grow) -> Planting:
+    return Planting({"dotfile-only-version": versions({"1": grow()}) | Tree({"2/.gitkeep": DOTFILE})})
+
+
+# Inside a python model a dotfile is a file like any other.
 @clause("layouts.markers-ignored")
-@planting(_markers)
+@planting(_beside_a_folder_of_dotfiles, predictors=("onnx", "tensorflow"))
+def test_folder_with_a_dotfile_only_is_no_version(stand: Stand) -> None:
+    """Folder 2, which holds a dotfile only, is neither the latest nor does it take version 1 down."""
+    stand.expect_served("dotfile-only-version", "1")
+    stand.expect_served("dotfile-only-version", "1", version="1")
+
+
+def _beside_a_model_of_dotfiles(grow: Grow) -> Planting:
+    return Planting({"dotfiles-only": Tree({".DS_Store": DOTFILE, ".git/HEAD": DOTFILE}), "good": grow()})
+
+
+@clause("layouts.markers-ignored")
+@planting(_beside_a_model_of_dotfiles)
+def test_folder_of_dotfiles_leaves_the_models_alone(stand: Stand) -> None:
+    """Beside an entry of models.dir that holds dotfiles only, also when it was asked for, a model is served."""
+    stand.expect_served("good")
+    stand.ask("dotfiles-only")  # whatever is answered: to the python predictor these are files like all others
+    stand.expect_served("good")
+
+
+def _beside_strays(grow: Grow) -> Planting:
+    return Planting(
+        {"good": grow()},
+        strays=Tree({"README.md": File("about these models"), ".DS_Store": DOTFILE, "empty/": MARKER}),
+    )
+
+
+@clause("layouts.markers-ignored")
+@planting(_beside_strays)
 def test_what_is_no_folder_of_models_dir_is_no_model(stand: Stand) -> None:
     """Stray files and empty folders of models.dir are not served, and the server lives on."""
+    stand.expect_served("good")
     stand.settle()
     for stray in ("README.md", ".DS_Store", "empty"):
         answer = stand.ask_by_name(stray)
         stand.expect(not answer.is_served, expected=f"a request for {stray!r} errs", observed=stand.describe(answer))
-
-
-MANY = 1_050
-
-
-def _many_keys(grow: Grow) -> Planting:
-    # Files without a token of their own, as every one of them would be echoed.
-    filler = Tree({f"part-{number:05}.txt": File(f"part {number}") for number in range(MANY)})
-    return Planting({"a-big": versions({"1": grow() | filler, "2": grow()}), "b-next": versions({"1": grow()})})
-
-
-# A thousand uploads take their time.
-@clause("layouts.many-keys")
-@planting(_many_keys, alone=True, one_predictor=True)
-def test_versions_and_models_beyond_the_first_page_are_served(stand: Stand) -> None:
-    """Behind a version of 1,050 files, the next version and the next model are served too."""
-    stand.expect_served("a-big", "2")
-    stand.expect_served("a-big", "1", version="1")
-    stand.expect_served("b-next", "1")

@@ -72,28 +72,27 @@ def test_zero_can_be_the_latest(stand: Stand) -> None:
     stand.expect_served("model", "0")
 
 
-def _negative(grow: Grow) -> Planting:
-    return Planting(
-        {
-            "below-zero": versions({"-1": grow(), "1": grow()}),
-            "all-negative": versions({"-10": grow(), "-9": grow()}),
-        }
-    )
+def _below_zero(grow: Grow) -> Planting:
+    return _numbered(grow, "-1", "1")
 
 
 @clause("layouts.negative-integer")
-@planting(_negative)
+@planting(_below_zero)
 def test_negative_integer_is_a_version(stand: Stand) -> None:
-    """Folder -1 is a version that can be asked for."""
-    stand.expect_served("below-zero", "-1", version="-1")
+    """Folder -1 is a version that can be asked for, and 1 is above it."""
+    stand.expect_served("model", "-1", version="-1")
+    stand.expect_served("model", "1")
+
+
+def _all_negative(grow: Grow) -> Planting:
+    return _numbered(grow, "-10", "-9")
 
 
 @clause("layouts.negative-integer")
-@planting(_negative)
+@planting(_all_negative)
 def test_negative_integers_order_as_numbers(stand: Stand) -> None:
-    """1 is above -1, and -9 is above -10."""
-    stand.expect_served("below-zero", "1")
-    stand.expect_served("all-negative", "-9")
+    """-9 is above -10."""
+    stand.expect_served("model", "-9")
 
 
 NOT_INTEGERS = ("v2", "1.0", "+1", "1e3", "½", "\N{ARABIC-INDIC DIGIT ONE}", "1_000", "0x10")
