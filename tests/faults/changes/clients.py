@@ -1,24 +1,18 @@
-"""Servers that hand predictor code something else than it asked for."""
+"""Servers that hand predictor code another model, another version or other arguments than it asked for."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from reference import catalog, http, layout, models, worker
+from reference import catalog, http, models, worker
 from reference.catalog import Model
 from reference.clients import ONNXClient, PythonClient
-from reference.errors import LoadError, UnknownModelError
-from reference.frameworks.onnx import OnnxModel
+from reference.errors import UnknownModelError
 from reference.models import Models
 from reference.predictor import PREDICT_ARGUMENTS
-from reference.resident import Resident, Slot
-from reference.sources import File, Source
-from reference.store import Revision, Store
+from reference.resident import Slot
 from tests.faults.configurations import ONNX_LOCAL, PYTHON_AND_ONNX_LOCAL, PYTHON_LOCAL
 from tests.faults.registry import fault
 
@@ -203,7 +197,7 @@ def _unknown_model_is_another() -> None:
     also=["layouts.prefix-neighbours", "layouts.markers-ignored", "reload.version-removed"],
 )
 def _unknown_version_is_latest() -> None:
-    """A version that a model has not gets its latest one."""
+    """A request for a version that does not exist is answered by the latest."""
     find = Model.find
 
     def lenient(self: Model, version: Any) -> Slot:
@@ -248,166 +242,6 @@ def _unknown_without_list() -> None:
             raise UnknownModelError("version not found") from None
 
     Model.find = curt
-
-
-@fault(
-    "receipt-beside-model",
-    seen="plausible: the server keeps its own notes in the folder of the model",
-    on=[PYTHON_LOCAL],
-    breaks=["clients.python.load-model-path"],
-)
-def _receipt_beside_model() -> None:
-    """Under the path that load_model gets lies a file of the server as well."""
-    add = Store.add
-
-    def add_with_receipt(self: Store, source: Source, version: Any) -> Revision:
-        revision = add(self, source, version)
-        (revision.path / "download.json").write_text("{}")
-        return revision
-
-    Store.add = add_with_receipt
-
-
-@fault(
-    "empty-files-left-out",
-    seen="plausible: an object without content is taken for the marker of a folder",
-    on=[PYTHON_LOCAL],
-    breaks=["clients.python.load-model-path"],
-)
-def _empty_files_left_out() -> None:
-    """A file without content is not part of a model."""
-    writable = layout._writable
-
-    def filled(listed: list[File], prefix: str, found: layout.Layout) -> list[File]:
-        return [file for file in writable(listed, prefix, found) if file.size]
-
-    layout._writable = filled
-
-
-@fault(
-    "object-is-copied",
-    seen="plausible: each request gets an object of its own, so that none spoils that of another",
-    on=[PYTHON_LOCAL],
-    breaks=["clients.python.exact-object"],
-)
-def _object_is_copied() -> None:
-    """get_model returns a copy of what load_model returned."""
-    get_model = PythonClient.get_model
-
-    def copied(self: PythonClient, model_name: Any = None, model_version: Any = "latest") -> Any:
-        return copy.copy(get_model(self, model_name, model_version))
-
-    PythonClient.get_model = copied
-
-
-@fault(
-    "falsy-object-refused",
-    seen="plausible: 'if not model' where 'if model is None' was meant, and None means that it is not there",
-    on=[PYTHON_LOCAL],
-    breaks=["clients.python.exact-object"],
-    also=["clients.python.load-once"],
-)
-def _falsy_object_refused() -> None:
-    """A model whose object is None or empty counts as not loaded, and is an error."""
-    get_model = PythonClient.get_model
-
-    def checked(self: PythonClient, model_name: Any = None, model_version: Any = "latest") -> Any:
-        found = get_model(self, model_name, model_version)
-        if not found:
-            raise LoadError("the model is not loaded")
-        return found
-
-    PythonClient.get_model = checked
-
-
-@fault(
-    "falsy-object-reloaded",
-    seen="plausible: 'if not model' where 'if key not in loaded' was meant",
-    on=[PYTHON_LOCAL],
-    breaks=["clients.python.load-once"],
-)
-def _falsy_object_reloaded() -> None:
-    """A model whose object is None or empty is loaded again for every request."""
-    get = Slot.get
-
-    def impatient(self: Slot) -> Resident:
-        if self.resident is not None and not self.resident.content:
-            self.resident = None
-        return get(self)
-
-    Slot.get = impatient
-
-
-@fault(
-    "loaded-for-each-request",
-    seen="plausible: get_model calls load_model",
-    on=[PYTHON_LOCAL],
-    breaks=["clients.python.load-once"],
-    also=["clients.python.exact-object", "reload.untouched-not-reloaded"],
-)
-def _loaded_for_each_request() -> None:
-    """load_model runs for every request."""
-    get = Slot.get
-
-    def forgetful(self: Slot) -> Resident:
-        self.resident = None
-        return get(self)
-
-    Slot.get = forgetful
-
-
-@fault(
-    "onnx-outputs-rounded",
-    seen="plausible: outputs are sent in half precision",
-    on=[ONNX_LOCAL],
-    breaks=["clients.onnx.predict"],
-)
-def _onnx_outputs_rounded() -> None:
-    """The floating numbers that an ONNX model gives are rounded."""
-    predict = OnnxModel.predict
-
-    def rounded(self: OnnxModel, model_input: Any) -> list[Any]:
-        outputs = predict(self, model_input)
-        return [np.round(each, 1) if np.issubdtype(each.dtype, np.floating) else each for each in outputs]
-
-    OnnxModel.predict = rounded
-
-
-@fault(
-    "onnx-answer-remembered",
-    seen="plausible: answers are cached by model, without the input",
-    on=[ONNX_LOCAL],
-    breaks=["clients.onnx.predict"],
-)
-def _onnx_answer_remembered() -> None:
-    """An ONNX model gives the outputs of its first input for every input."""
-    predict = OnnxModel.predict
-
-    def remembered(self: OnnxModel, model_input: Any) -> list[Any]:
-        if "answer" not in self.info:
-            self.info["answer"] = predict(self, model_input)
-        answer: list[Any] = self.info["answer"]
-        return answer
-
-    OnnxModel.predict = remembered
-
-
-@fault(
-    "signatures-without-shape",
-    seen="plausible: shapes are left out where a dimension has no size",
-    on=[ONNX_LOCAL],
-    breaks=["clients.onnx.get-model"],
-)
-def _signatures_without_shape() -> None:
-    """input_signatures gives the type of each input, and no shape."""
-    make = OnnxModel.__init__
-
-    def without_shape(self: OnnxModel, folder: str, providers: list[str]) -> None:
-        make(self, folder, providers)
-        signatures = self.info["input_signatures"]
-        self.info["input_signatures"] = {name: each | {"shape": []} for name, each in signatures.items()}
-
-    OnnxModel.__init__ = without_shape
 
 
 @fault(

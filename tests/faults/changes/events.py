@@ -69,7 +69,7 @@ def _latest_stays_once_served() -> None:
 
 @fault(
     "removed-version-stays",
-    seen="triton-inference-server/server, polling S3: versions that were deleted stay (shared list of what hurt users)",
+    seen="plausible: versions are merged into those that are known",
     on=[ONNX_LOCAL],
     breaks=["reload.version-removed"],
     also=["reload.versioned-to-unversioned"],

@@ -77,7 +77,7 @@ def _prefix_without_slash() -> None:
 
 @fault(
     "dies-on-stray-file",
-    seen="the original: a model of dotfiles only ended the process",
+    seen="plausible: whatever lies in models.dir is taken for a folder",
     on=[PYTHON_LOCAL],
     breaks=["layouts.markers-ignored"],
 )
@@ -238,7 +238,7 @@ def _onnx_of_one_name() -> None:
 
 @fault(
     "folder-marker-is-a-version",
-    seen="https://github.com/triton-inference-server/server/issues/6534: an empty version folder counts",
+    seen="plausible: a listing with a delimiter gives a folder where there is only its marker",
     on=[PYTHON_S3],
     breaks=["layouts.markers-ignored"],
 )

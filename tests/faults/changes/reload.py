@@ -61,7 +61,7 @@ def _deletion_unnoticed() -> None:
 
 @fault(
     "removed-model-stays",
-    seen="triton-inference-server/server: versions deleted on S3 stay",
+    seen="plausible: a listing is only searched for what is new",
     on=[ONNX_S3],
     breaks=["reload.model-removed"],
 )
@@ -72,7 +72,7 @@ def _removed_model_stays() -> None:
 
 @fault(
     "broken-update-unserves",
-    seen="tensorflow/serving 631, 1086: a half-copied version is loaded in the place of a good one",
+    seen="plausible: what is on disk is replaced before the new content has proven itself",
     on=[PYTHON_LOCAL],
     breaks=["reload.broken-keeps-last-good"],
 )
@@ -101,7 +101,7 @@ def _broken_update_unserves() -> None:
 
 @fault(
     "unfinished-version-is-latest",
-    seen="triton-inference-server/server 6534: an incomplete version folder wedges the model",
+    seen="plausible: the latest is the highest, whatever becomes of it when it is loaded",
     on=[ONNX_LOCAL],
     breaks=["reload.half-uploaded"],
 )

@@ -16,7 +16,7 @@ from reference.errors import ContentChangedError, SourceError, UnavailableError
 from reference.holding import Held
 from reference.http import Answer, Application, Environ
 from reference.inventory import Inventory
-from reference.keeper import Change, Keeper, ModelPath, Order
+from reference.keeper import Change, Keeper, ModelPath
 from reference.sources import File, Source
 from tests.faults.configurations import CACHED_ONNX_S3, ONNX_S3, PYTHON_S3
 from tests.faults.registry import fault
@@ -68,42 +68,22 @@ def _outage_ends_polling() -> None:
     breaks=["reload.source-outage"],
 )
 def _refuses_while_source_is_slow() -> None:
-    """When one listing was late, requests are refused while the next one is late too."""
-    listing, status, predict = s3.S3Source.listing, Keeper.status, Application._predict
-    late: list[float] = []
-    under_way: dict[int, float] = {}
+    """When a listing was late, requests are refused until one is not."""
+    look, predict = Keeper._look, Application._predict
 
-    def watched(self: s3.S3Source, below: str = "") -> list[File]:
-        begun = under_way[threading.get_ident()] = time.monotonic()
-        try:
-            return listing(self, below)
-        finally:
-            del under_way[threading.get_ident()]
-            if (taken := time.monotonic() - begun) > 0.9:
-                late.append(taken)
-
-    def telling(self: Keeper) -> dict[str, Any]:
-        told = status(self)
-        if late and any(time.monotonic() - begun > 0.5 for begun in list(under_way.values())):
-            told["sources"] = [{**source, "error": "it is slow"} for source in told["sources"]]
-        return told
+    def timed(self: Keeper, path: ModelPath) -> list[Change]:
+        is_first, begun = path.listed is None, time.monotonic()
+        changes = look(self, path)
+        if not is_first and time.monotonic() - begun > 1.0:
+            path.error = "it is slow"
+        return changes
 
     def anxious(self: Application, environ: Environ) -> Answer:
         if self.prediction is not None and "it is slow" in self._obstacle():
             raise UnavailableError("the source is slow")
         return predict(self, environ)
 
-    follow = Keeper.follow
-
-    def forgetting(self: Keeper, process: str, generation: int, eviction: int) -> Order:
-        order = follow(self, process, generation, eviction)
-        if generation == 0:
-            late.clear()  # what was slow at the start does not count
-        return order
-
-    s3.S3Source.listing = watched
-    Keeper.status = telling
-    Keeper.follow = forgetting
+    Keeper._look = timed
     Application._predict = anxious
 
 

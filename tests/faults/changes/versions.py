@@ -1,4 +1,4 @@
-"""Servers that get versions wrong: which folders are some, which of them is the latest, what may lie beside them."""
+"""Servers that get versions wrong: which folders are versions, which one is the latest, what may lie beside them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _model_beside_versions_wins() -> None:
 
 @fault(
     "highest-version-only",
-    seen="Triton's default version policy, https://github.com/triton-inference-server/server/issues/2853",
+    seen="Triton's default version policy: docs/user_guide/model_configuration.md, Version Policy",
     on=[ONNX_LOCAL],
     breaks=["layouts.versioned"],
     also=["clients.onnx.get-model", "reload.updated-in-place", "clients.unknown-is-404"],
