@@ -1,0 +1,93 @@
+"""What there is of changed servers: enough to show that each clause can fail, and how several make one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.faults import registry
+from tests.faults.configurations import ONNX_LOCAL, PYTHON_LOCAL
+from tests.faults.judging import CATALOGUE, Options, key_of
+from tests.faults.registry import ChangeError, changes, find
+
+FAULTS = {name: change for name, change in changes().items() if change.is_fault}
+VARIATIONS = {name: change for name, change in changes().items() if not change.is_fault}
+
+
+def test_there_are_enough_of_them() -> None:
+    """At least sixty faulty servers and twenty harmless variations are judged."""
+    assert len(FAULTS) >= 60
+    assert len(VARIATIONS) >= 20
+
+
+def test_every_clause_has_a_fault_of_its_own() -> None:
+    """For every clause that needs no special hardware there is a fault that was written to break it."""
+    broken = {clause for change in FAULTS.values() for clause in change.breaks}
+    assert [each.id for each in CATALOGUE.values() if not each.profile.is_hardware and each.id not in broken] == []
+
+
+def test_clauses_are_broken_by_faults_of_others_too() -> None:
+    """At least ten clauses are broken by a fault that was not written for them."""
+    assert len({clause for change in FAULTS.values() for clause in change.also - change.breaks}) >= 10
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_breaks_what_its_servers_are_judged_by(name: str) -> None:
+    """Every clause that a fault breaks is in the catalogue, once, and speaks of one of its configurations."""
+    change = FAULTS[name]
+    assert not change.breaks & change.also
+    for clause in change.clauses:
+        assert clause in CATALOGUE
+        assert any(configuration.concerns(CATALOGUE[clause]) for configuration in change.on)
+
+
+@pytest.mark.parametrize("name", changes())
+def test_change_says_where_it_comes_from(name: str) -> None:
+    """Every change tells what it does, and where it was seen or why it is allowed."""
+    change = changes()[name]
+    assert change.description
+    assert change.seen.strip()
+    assert change.on
+
+
+def test_variations_go_together() -> None:
+    """Two variations make one server, judged in time if one of them shows only then."""
+    both = find("slow-loads+waits-for-two-equal-scans+paths-side-by-side")
+    assert both.name == "slow-loads+waits-for-two-equal-scans+paths-side-by-side"
+    assert both.clock == "timed"
+    assert both.intervals == {"passes": 3, "scan": "parallel"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("latest-by-strin", "there is no change 'latest-by-strin'; did you mean 'latest-by-string'?"),
+        ("slow-loads+latest-by-string", "'latest-by-string' is a fault, and only variations go together"),
+        ("one-thread+slow-loads", "are judged on different servers: without-threads, everything"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(name: str, message: str) -> None:
+    """A name that means no server is refused with the reason."""
+    with pytest.raises(ChangeError) as refusal:
+        find(name)
+    assert message in str(refusal.value)
+
+
+def test_variations_must_declare_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two variations that declare different figures of one kind do not go together."""
+    slower = replace(VARIATIONS["slow-loads"], intervals={"passes": 4})
+    monkeypatch.setattr(registry, "changes", lambda: VARIATIONS | {"slow-loads": slower})
+    with pytest.raises(ChangeError, match="do not declare the same 'passes'"):
+        find("slow-loads+waits-for-two-equal-scans")
+
+
+def test_judgement_is_kept_for_one_way_of_judging(tmp_path: Path) -> None:
+    """What decides a judgement is its key: the clock, the configurations and the clauses too."""
+    change, options = FAULTS["several-onnx-files"], Options(tmp_path)
+    others = [
+        replace(change, clock="timed"),
+        replace(change, on=(PYTHON_LOCAL, ONNX_LOCAL)),
+        replace(change, also=frozenset({"layouts.versioned"})),
+    ]
+    assert len({key_of(each, options) for each in [change, *others]}) == 4
+    assert key_of(others[0], options) == key_of(change, replace(options, clock="timed"))
