@@ -1,4 +1,4 @@
-"""A few of the changed servers, so that every run of the tests sees the suite fail, and accept, for the right reason."""
+"""A few of the changed servers: every run of the tests sees the suite fail for the right reason, and accept."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace

@@ -23,31 +23,30 @@ def test_there_are_enough_of_them() -> None:
 def test_every_clause_has_a_fault_of_its_own() -> None:
     """For every clause that needs no special hardware there is a fault that was written to break it."""
     broken = {clause for change in FAULTS.values() for clause in change.breaks}
-    assert [each.id for each in CATALOGUE.values() if not each.profile.is_hardware and each.id not in broken] == []
+    judged = [clause.id for clause in CATALOGUE.values() if not {"gpu", "inferentia"} & {*clause.features}]
+    assert [clause for clause in judged if clause not in broken] == []
 
 
 def test_clauses_are_broken_by_faults_of_others_too() -> None:
     """At least ten clauses are broken by a fault that was not written for them."""
-    assert len({clause for change in FAULTS.values() for clause in change.also - change.breaks}) >= 10
+    assert len({clause for change in FAULTS.values() for clause in change.also}) >= 10
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_fault_breaks_what_its_servers_are_judged_by(name: str) -> None:
-    """Every clause that a fault breaks is in the catalogue, once, and speaks of one of its configurations."""
-    change = FAULTS[name]
-    assert not change.breaks & change.also
-    for clause in change.clauses:
-        assert clause in CATALOGUE
-        assert any(configuration.concerns(CATALOGUE[clause]) for configuration in change.on)
+def test_faults_break_what_their_servers_are_judged_by() -> None:
+    """Every clause that a fault breaks is in the catalogue, once in its list, and speaks of one of its servers."""
+    for change in FAULTS.values():
+        assert not change.breaks & change.also, change.name
+        assert change.clauses <= CATALOGUE.keys(), change.name
+        for clause in change.clauses:
+            assert any(server.concerns(CATALOGUE[clause]) for server in change.on), (change.name, clause)
 
 
-@pytest.mark.parametrize("name", changes())
-def test_change_says_where_it_comes_from(name: str) -> None:
-    """Every change tells what it does, and where it was seen or why it is allowed."""
-    change = changes()[name]
-    assert change.description
-    assert change.seen.strip()
-    assert change.on
+def test_changes_say_where_they_come_from() -> None:
+    """Every change tells what it does, where it was seen or why it is allowed, and on what it is judged."""
+    for change in changes().values():
+        assert change.description, change.name
+        assert change.seen.strip(), change.name
+        assert change.on, change.name
 
 
 def test_variations_go_together() -> None:
