@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from random import Random
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import pytest
 
@@ -13,6 +13,7 @@ from conformance.catalogue import PREDICTORS, SOURCES, Feature, PredictorType, S
 from conformance.implementation import ClockName
 from fixtures.trees import Tree
 
+Test = TypeVar("Test", bound=Callable[..., Any])
 Naming = Literal["dir", "paths", "paths-by-alias", "model_path"]
 
 
@@ -105,50 +106,7 @@ THREADED = Configuration(threads_per_process=4)
 
 @dataclass(frozen=True)
 class PlantingMark:
-    """What a test wants published and served; see `planting`."""
-
-    plant: Plant
-    naming: Naming
-    witness: str
-    alone: bool | str
-    predictors: tuple[PredictorType, ...]
-    configuration: Configuration = PLAIN
-    sources: tuple[Source, ...] = SOURCES
-    clocks: tuple[ClockName | None, ...] = (None,)
-    started: bool = True
-    one_source: bool = False
-    one_predictor: bool = False
-    side_by_side: bool = False
-    adds_models: bool = False
-
-    @property
-    def is_exclusive(self) -> bool:
-        """Whether no other test may use the server meanwhile."""
-        return self.configuration.cache_size is not None and not self.side_by_side
-
-
-def clause(clause_id: str) -> pytest.MarkDecorator:
-    """Say which clause of the catalogue a test judges; every test has one."""
-    return pytest.mark.clause(clause_id)
-
-
-def planting(
-    plant: Plant,
-    *,
-    naming: Naming = "dir",
-    witness: str = "usual",
-    alone: bool | str = False,
-    predictors: tuple[PredictorType, ...] = PREDICTORS,
-    configuration: Configuration = PLAIN,
-    sources: tuple[Source, ...] = SOURCES,
-    clocks: tuple[ClockName | None, ...] = (None,),
-    started: bool = True,
-    one_source: bool = False,
-    one_predictor: bool = False,
-    side_by_side: bool = False,
-    adds_models: bool = False,
-) -> pytest.MarkDecorator:
-    """Say what is published for a test, in which way models are named, which predictor class runs, configured how.
+    """Says what is published for a test, in which way models are named, which predictor class runs, configured how.
 
     Tests share a server unless they are to be `alone`, or name their model by model_path, which holds only one; those
     with the same text for `alone` share one among themselves.
@@ -159,20 +117,47 @@ def planting(
     `side_by_side`.
     A test that `adds_models` later needs a directory of them.
     """
-    alone = alone or naming == "model_path" or not started
-    mark = PlantingMark(
-        plant,
-        naming,
-        witness,
-        alone,
-        predictors,
-        configuration,
-        sources,
-        clocks,
-        started=started,
-        one_source=one_source,
-        one_predictor=one_predictor,
-        side_by_side=side_by_side,
-        adds_models=adds_models,
-    )
-    return pytest.mark.planting(mark)
+
+    plant: Plant
+    _: KW_ONLY
+    naming: Naming = "dir"
+    witness: str = "usual"
+    alone: bool | str = False
+    predictors: tuple[PredictorType, ...] = PREDICTORS
+    configuration: Configuration = PLAIN
+    sources: tuple[Source, ...] = SOURCES
+    clocks: tuple[ClockName | None, ...] = (None,)
+    started: bool = True
+    one_source: bool = False
+    one_predictor: bool = False
+    side_by_side: bool = False
+    adds_models: bool = False
+
+    def __call__(self, test: Test) -> Test:
+        """Mark a test, as a decorator."""
+        marked: Test = self.marker(test)
+        return marked
+
+    @property
+    def marker(self) -> pytest.MarkDecorator:
+        """The same for pytest."""
+        return pytest.mark.planting.with_args(self)
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether no other test may use the server meanwhile."""
+        return self.configuration.cache_size is not None and not self.side_by_side
+
+    def party(self, test_id: str) -> str:
+        """Name those who share a server, of which this test is one: nobody else, some, or with no name all others."""
+        if self.alone is True or self.naming == "model_path" or not self.started:
+            return test_id
+        return self.alone or ""
+
+
+planting = PlantingMark
+
+
+def clause(clause_id: str) -> pytest.MarkDecorator:
+    """Say which clause of the catalogue a test judges; every test has one."""
+    return pytest.mark.clause(clause_id)

@@ -69,9 +69,7 @@ def ground_of(item: pytest.Item) -> Ground | None:
     setting, mark = setting_of(item), planting_of(item)
     if setting is None or mark is None:
         return None
-    # A test alone has a ground of its own name.
-    alone = item.nodeid if mark.alone is True else mark.alone or ""
-    return Ground(setting, mark.naming, mark.witness, alone, mark.configuration, mark.started)
+    return Ground(setting, mark.naming, mark.witness, mark.party(item.nodeid), mark.configuration, mark.started)
 
 
 def is_about(item: pytest.Item, clause: Clause) -> bool:
@@ -150,8 +148,7 @@ def replant(item: pytest.Item, clause: Clause, implementation: Implementation) -
     if missing_for(item, clause, implementation) == [_SEVERAL_MODELS] and not implementation.missing_for(clause):
         planting = mark.plant(Grower(setting.predictor, Random(0)))
         if len(planting.models) == 1 and not planting.strays and not mark.adds_models:
-            alone = replace(mark, naming="model_path", alone=mark.alone or True)
-            item.add_marker(pytest.mark.planting(alone), append=False)
+            item.add_marker(replace(mark, naming="model_path").marker, append=False)
 
 
 def missing_for(item: pytest.Item, clause: Clause, implementation: Implementation) -> list[str]:

@@ -41,7 +41,6 @@ def _events(case: Case) -> Iterator[object]:
             further = replace(
                 planting,
                 naming=case.naming,
-                alone=planting.alone or case.naming == "model_path",
                 predictors=(case.predictor,) if case.predictor in planting.predictors else (),
                 sources=(case.source,),
                 configuration=case.configuration,
@@ -50,7 +49,7 @@ def _events(case: Case) -> Iterator[object]:
             )
             yield pytest.param(
                 test,
-                marks=[clause(case.clause or marks["clause"]), pytest.mark.planting(further)],
+                marks=[clause(case.clause or marks["clause"]), further.marker],
                 id=f"{name.removeprefix('test_')}-{case}",
             )
 
