@@ -1,4 +1,4 @@
-"""The clocks of a run: who decides when a server looks at its source and evicts; design.md, "Two clocks"."""
+"""The clocks of a run: who decides when a server looks at its source and evicts; README.md, "Two clocks"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outcomes, profiles and the verdict: pure functions from the results of tests to what a run says; design.md."""
+"""Outcomes, profiles and the verdict: pure functions from the results of tests to what a run says; README.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""results.json: everything that a run found, in the frame that design.md fixes; every view is made from it."""
+"""results.json: all that a run found, in the frame that results.schema.json fixes; every view is made from it."""
 
 from __future__ import annotations
 

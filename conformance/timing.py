@@ -11,13 +11,15 @@ from conformance.implementation import Intervals
 
 T = TypeVar("T")
 
-# Seconds at patience 1. Generous on purpose: they bound hangs, and no clause is judged by them.
+# Seconds at patience 1. Generous on purpose: these bound hangs, and no clause is judged by them.
 START_ALLOWANCE = 60.0
+START_KEY_ALLOWANCE = 0.1
 ANSWER_ALLOWANCE = 30.0
 STOP_ALLOWANCE = 30.0
+
+# Seconds at patience 1 that deadlines have beyond what the server declares: to load, to list a key, to evict.
 LOAD_ALLOWANCE = 5.0
 KEY_ALLOWANCE = 0.005
-START_KEY_ALLOWANCE = 0.1
 RUN_ALLOWANCE = 2.0
 
 # Between two questions: a share of the time for which it has been asked already, within these bounds.
@@ -92,7 +94,11 @@ class Pace:
 
     @property
     def serve(self) -> float:
-        """How long after the end of a mutation its result may be missing: the deadline of design.md."""
+        """How long after the end of a mutation its result may be missing.
+
+        A server may begin a scan just before the mutation, and pause after each scan, which takes time itself: two bare
+        intervals are too few.
+        """
         scans = self.intervals.passes * (self.intervals.reload + self._scan)
         return scans + self.intervals.propagate + self.load
 

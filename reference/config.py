@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from reference.errors import ConfigurationError
 from reference.yaml_lines import Document, Place
 
 PositiveInt = Annotated[int, Field(strict=True, gt=0)]
@@ -242,6 +241,3 @@ def _say(error: Any) -> str:
         return "is missing"
     message = str(error["msg"]).removeprefix("Value error, ")
     return message[0].lower() + message[1:]
-
-
-__all__ = ["Api", "ConfigurationError", "ModelPath", "read"]

@@ -8,7 +8,7 @@ from reference.layout import Version
 from reference.sources import File, Source
 from reference.store import Revision
 
-RETRY_AT_MOST = 60.0
+DOWNLOAD_RETRY_AT_MOST = 60.0
 """Seconds between two attempts to download what the source refuses."""
 
 
@@ -46,4 +46,4 @@ class Held:
     def postpone(self, refused: bool) -> None:
         """Plan when to look again although the listing is the same."""
         self.retry_at = time.monotonic() + self.delay if refused else None
-        self.delay = min(max(1.0, 2 * self.delay), RETRY_AT_MOST) if refused else 0.0
+        self.delay = min(max(1.0, 2 * self.delay), DOWNLOAD_RETRY_AT_MOST) if refused else 0.0

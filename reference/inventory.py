@@ -60,7 +60,7 @@ class Inventory:
             return looked_at < held.looked_at or self._settle(held, listed, looked_at)
 
     def remove(self, name: str, looked_at: float) -> None:
-        """Forget a model of which nothing was listed, unless it has been looked at since that began."""
+        """Forget a model of which nothing was listed at `looked_at`, unless a download has listed it since."""
         held = self._models[name]
         with held.busy, self.changed:  # not while a version of it is being downloaded, which would be left over
             if looked_at < held.looked_at:

@@ -13,9 +13,9 @@ from reference.errors import LoadError
 
 _ACCESSES = itertools.count(1)
 
-RETRY_AFTER = 60.0
+LOAD_RETRY_AFTER = 60.0
 """Seconds until content that failed to load is tried again; doubled with each failure."""
-RETRY_AT_MOST = 3600.0
+LOAD_RETRY_AT_MOST = 3600.0
 
 
 class Candidate(NamedTuple):
@@ -194,5 +194,5 @@ class Slot:
 
     def _remember(self, stamp: int, reason: str) -> None:
         again = self.failure is not None and self.failure.stamp == stamp
-        delay = min(self.failure.delay * 2, RETRY_AT_MOST) if again and self.failure else RETRY_AFTER
+        delay = min(self.failure.delay * 2, LOAD_RETRY_AT_MOST) if again and self.failure else LOAD_RETRY_AFTER
         self.failure = Failure(stamp, reason, time.monotonic() + delay, delay)

@@ -1,4 +1,4 @@
-"""Outcomes, profiles and the verdict, as design.md defines them."""
+"""Outcomes, profiles and the verdict, as README.md defines them."""
 
 import pytest
 

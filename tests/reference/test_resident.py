@@ -13,8 +13,8 @@ from reference import resident
 from reference.errors import LoadError
 from reference.eviction import Eviction, Limits, least_recently_used
 from reference.resident import (
-    RETRY_AFTER,
-    RETRY_AT_MOST,
+    LOAD_RETRY_AFTER,
+    LOAD_RETRY_AT_MOST,
     Candidate,
     Slot,
     Supply,
@@ -131,7 +131,7 @@ def test_older_content_stands_in_for_what_fails(clock: list[float]) -> None:
     slot.refresh()
     assert around.loads == ["new", "old"]
     assert not slot.retry_due()
-    clock[0] += RETRY_AFTER
+    clock[0] += LOAD_RETRY_AFTER
     assert slot.retry_due()
     around.broken = set()
     slot.refresh()
@@ -155,7 +155,7 @@ def test_what_cannot_be_loaded_is_not_tried_on_every_request(clock: list[float])
     assert not slot.servable
     assert slot.failure is not None
     delays = [slot.failure.delay]
-    while delays[-1] < RETRY_AT_MOST:
+    while delays[-1] < LOAD_RETRY_AT_MOST:
         clock[0] += delays[-1] - 1
         with pytest.raises(LoadError):
             slot.get()
@@ -176,12 +176,12 @@ def test_other_content_is_tried_at_once(clock: list[float]) -> None:
     for _ in range(2):
         with pytest.raises(LoadError):
             slot.get()
-        clock[0] += RETRY_AFTER
+        clock[0] += LOAD_RETRY_AFTER
     around.offered = [NEW]
     slot.stamp = 2
     slot.refresh()
     assert slot.failure is not None
-    assert (slot.failure.stamp, slot.failure.delay) == (2, RETRY_AFTER)
+    assert (slot.failure.stamp, slot.failure.delay) == (2, LOAD_RETRY_AFTER)
     assert around.loads == ["old", "old", "new"]
 
 
