@@ -94,7 +94,9 @@ class Deployment:
             "evict_interval": f"{self.pace.intervals.evict:g}",
         }
         command = [part.format_map(places) for part in self._implementation.command(self._clock_name)]
-        self._process = LeashedProcess(command, log=self.folder / "server.log", env=self._environment())
+        self._process = LeashedProcess(
+            command, log=self.folder / "server.log", errors=self.folder / "server.err", env=self._environment()
+        )
         self._spawned_at = timing.now()
         self.history.note(f"server started: {' '.join(command)}")
 

@@ -96,9 +96,9 @@ class Lab:
             observed = f"status {answer.status}: {answer.text[:300]}"
             raise ViolationError(f"{dict(ask)} is answered from its model", observed)
 
-    def log(self) -> str:
-        """Give what the server started last printed."""
-        return "\n".join(self._deployments[-1].last_log_lines(None))
+    def errors(self) -> str:
+        """Give what the server started last printed on stderr."""
+        return "\n".join(self._deployments[-1].process.error_lines())
 
     def evidence(self) -> Evidence:
         """Gather what there is to show for a violation: that of the server started last."""

@@ -20,23 +20,32 @@ class CommandMissingError(HarnessError):
 
 
 class LeashedProcess:
-    """A command with its standard output and error in one log file.
+    """A command with its standard output and error in one log file, or the latter in a file of its own.
 
     Ends with its whole process group when `kill` is called and also when this process dies, however it dies.
     Raises `CommandMissingError` when the command cannot be run.
     """
 
-    def __init__(self, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        errors: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.command = list(command)
-        self.log = log
+        self._errors = errors or log
+        # Each file once.
+        self._files = list(dict.fromkeys([log, self._errors]))
         self._status: int | None = None
         reports, status_fd = os.pipe()
-        with log.open("ab") as output:
+        with log.open("ab") as output, self._errors.open("ab") as error_output:
             self._leash = subprocess.Popen(
                 [sys.executable, "-I", str(_LEASH), str(status_fd), *command],
                 stdin=subprocess.PIPE,
                 stdout=output,
-                stderr=output,
+                stderr=error_output,
                 env=None if env is None else dict(env),
                 pass_fds=[status_fd],
                 start_new_session=True,
@@ -76,9 +85,16 @@ class LeashedProcess:
         self._reports.close()
 
     def last_log_lines(self, count: int | None = 15) -> list[str]:
-        """Give the end of what the command printed, or with None all of it."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return lines if count is None else lines[-count:]
+        """Give the end of what the command printed, of each file so many lines, or with None all of it."""
+        return [line for file in self._files for line in _lines(file)[-count if count is not None else None :]]
+
+    def error_lines(self) -> list[str]:
+        """Give what the command printed as errors, or all that it printed if these have no file of their own."""
+        return _lines(self._errors)
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def describe_exit(status: int) -> str:

@@ -93,9 +93,10 @@ def test_refusal_names_the_field(lab: Lab, name: str) -> None:
     status = _attempt(lab, write)
     if status in {0, None}:
         raise ViolationError("the server exits with a status other than 0", f"exit status {status}")
-    log = lab.log()
-    if not re.search(rf"\b({'|'.join(fields)})\b", log):
-        raise ViolationError(f"a message that names {' or '.join(sorted(fields))}", f"its log ends with: {log[-500:]}")
+    errors = lab.errors()
+    if not re.search(rf"\b({'|'.join(fields)})\b", errors):
+        names = " or ".join(sorted(fields))
+        raise ViolationError(f"a message on stderr that names {names}", f"there it says at last: {errors[-500:]}")
 
 
 @clause("config.cache-order")

@@ -115,6 +115,18 @@ def test_exit_is_described(status: int, words: str) -> None:
     assert describe_exit(status) == words
 
 
+def test_errors_may_have_a_file_of_their_own(tmp_path: Path) -> None:
+    """What a command says on stderr can be told from the rest, and the end of both is given together."""
+    says = "import sys; print('one'); print('two'); print('three', file=sys.stderr)"
+    log, errors = tmp_path / "log", tmp_path / "errors"
+    process = LeashedProcess([sys.executable, "-c", says], log=log, errors=errors)
+    assert timing.poll(lambda: process.status, until=timing.now() + PATIENCE) == 0
+    assert process.last_log_lines(1) == ["two", "three"]
+    assert process.last_log_lines(None) == ["one", "two", "three"]
+    assert process.error_lines() == ["three"]
+    process.kill()
+
+
 def test_exit_status_is_reported(tmp_path: Path) -> None:
     """The status of a command that ends by itself is told."""
     process = LeashedProcess([sys.executable, "-c", "raise SystemExit(5)"], log=tmp_path / "log")
