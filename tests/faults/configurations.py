@@ -90,6 +90,7 @@ PYTHON_S3_AND_LOCAL = Configuration("python-s3-local", ("python",), ("s3", "loca
 # The same as the first ones, and with multi model caching declared.
 CACHED_PYTHON_S3, CACHED_PYTHON_LOCAL = _cached("python", "s3"), _cached("python", "local")
 CACHED_ONNX_S3, CACHED_ONNX_LOCAL = _cached("onnx", "s3"), _cached("onnx", "local")
+CACHED_TENSORFLOW_LOCAL = _cached("tensorflow", "local")
 
 EVERYTHING = Configuration("everything", ("python", "onnx", "tensorflow"), ("s3", "local"))
 WITHOUT_THREADS = Configuration("without-threads", EVERYTHING.predictors, EVERYTHING.sources, without=("threads",))

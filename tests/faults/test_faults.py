@@ -18,7 +18,7 @@ FAULTS = (
     "unknown-version-is-latest",
     "broken-update-unserves",
     "dies-when-emptied",
-    "one-eviction-per-run",
+    "loaded-ahead",
 )
 VARIATION = "store-by-content"
 AT_ONCE = 2

@@ -8,7 +8,7 @@ from typing import Any
 
 from reference import inventory, resident, store
 from reference.inventory import Inventory
-from reference.layout import Version
+from reference.layout import Layout, Version
 from reference.models import Models
 from reference.resident import Candidate, Resident, Slot
 from reference.sources import Source
@@ -149,3 +149,33 @@ def _cached_model_not_renewed() -> None:
         renew(self, model, slots if self._preload else [])
 
     Models.renew = unless_cached
+
+
+@fault(
+    "stale-after-eviction",
+    seen="plausible: only what is in memory is compared with the source, and what is on disk is taken as it is",
+    on=[CACHED_PYTHON_S3],
+    breaks=["cache.reload"],
+)
+def _stale_after_eviction() -> None:
+    """A model that changes while it is on disk and not in memory is loaded again from the files that it had."""
+    wants, commit = Inventory._wants, Inventory._commit
+
+    def is_idle(known: inventory.Entry | None, place: Store) -> bool:
+        leased = known is not None and any(place._leases.get(revision.id) for _, revision in known.revisions)
+        return known is not None and bool(known.revisions) and not leased
+
+    def unless_idle(self: Inventory, known: inventory.Entry | None, version: Version) -> bool:
+        return wants(self, known, version) and not (self._lazy and is_idle(known, self._store))
+
+    def as_on_disk(
+        self: Inventory, held: inventory.Held, layout: Layout, attempted: Any, *given: Any, kept: Any
+    ) -> None:
+        for label in layout.versions:
+            known = held.entries.get(label)
+            if self._lazy and known is not None and label not in attempted and is_idle(known, self._store):
+                layout.versions[label] = known.version
+        commit(self, held, layout, attempted, *given, kept=kept)
+
+    Inventory._wants = unless_idle
+    Inventory._commit = as_on_disk

@@ -195,3 +195,21 @@ def _refusal_exits_with_success() -> None:
             print(f"error: {error}")
 
     command_line.serve = polite
+
+
+@fault(
+    "equal-cache-sizes-refused",
+    seen="plausible: greater than instead of greater than or equal",
+    on=[CACHED_ONNX_LOCAL],
+    breaks=["config.cache-order"],
+)
+def _equal_cache_sizes_refused() -> None:
+    """A disk cache as large as the memory cache is refused."""
+    check_models = config._check_models
+
+    def strict(document: Document, at: Place, models: config.ModelsSection) -> None:
+        check_models(document, at, models)
+        if models.cache_size is not None and models.cache_size == models.disk_cache_size:
+            raise document.error((*at, "disk_cache_size"), "must be greater than cache_size")
+
+    config._check_models = strict

@@ -18,7 +18,7 @@ from reference.layout import UNVERSIONED, Layout
 from reference.models import Models
 from reference.resident import Resident, Slot
 from reference.sources import File, Source
-from tests.faults.configurations import ONNX_LOCAL, PYTHON_LOCAL
+from tests.faults.configurations import ONNX_LOCAL, PYTHON_LOCAL, TENSORFLOW_LOCAL
 from tests.faults.registry import fault
 
 
@@ -70,7 +70,7 @@ def _latest_stays_once_served() -> None:
 @fault(
     "removed-version-stays",
     seen="plausible: versions are merged into those that are known",
-    on=[ONNX_LOCAL],
+    on=[ONNX_LOCAL, TENSORFLOW_LOCAL],
     breaks=["reload.version-removed"],
     also=["reload.versioned-to-unversioned"],
 )

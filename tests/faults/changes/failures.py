@@ -7,6 +7,7 @@ from typing import Any
 
 from reference import models, resident, worker
 from reference.inventory import Inventory
+from reference.keeper import Change, Keeper, ModelPath
 from reference.models import Models
 from reference.resident import Candidate, Resident, Slot
 from tests.faults.configurations import PYTHON_LOCAL
@@ -98,3 +99,48 @@ def _failed_load_ends_process() -> None:
             os._exit(70)
 
     worker._Worker._load_model = load_or_die
+
+
+@fault(
+    "failed-load-ends-polling",
+    seen="https://github.com/triton-inference-server/server/issues/6534: after an error at loading no change is seen",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.broken-keeps-last-good"],
+    also=["reload.half-uploaded"],
+)
+def _failed_load_ends_polling() -> None:
+    """Once a model could not be loaded, no change of any model is seen."""
+    report, look = Keeper.report, Keeper._look
+    failures: list[str] = []
+
+    def noting(self: Keeper, name: str, label: str, revision: int, failure: str | None) -> None:
+        failures.extend([failure] if failure is not None else [])
+        report(self, name, label, revision, failure)
+
+    def until_one_failed(self: Keeper, path: ModelPath) -> list[Change]:
+        return [] if failures else look(self, path)
+
+    Keeper.report = noting
+    Keeper._look = until_one_failed
+
+
+@fault(
+    "failed-load-is-final",
+    seen="plausible: what could not be loaded is marked as broken, and the mark is never taken off",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.broken-keeps-last-good"],
+    also=["reload.half-uploaded"],
+)
+def _failed_load_is_final() -> None:
+    """A version that could not be loaded is not tried again, also not with other content."""
+    attempt, load = Slot.refresh, Slot._load
+
+    def refresh(self: Slot) -> None:
+        if self.failure is None:
+            attempt(self)
+
+    def unless_failed(self: Slot) -> Resident | None:
+        return load(self) if self.failure is None else self.resident
+
+    Slot.refresh = refresh
+    Slot._load = unless_failed

@@ -262,3 +262,22 @@ def _folder_marker_is_a_version() -> None:
     s3.S3Source.listing = with_markers
     s3.S3Source.fetch = fetch_or_touch
     layout._why_not = lambda names, kind: None
+
+
+@fault(
+    "dies-on-dotfiles-alone",
+    seen="the original: a model of dotfiles only ended the process",
+    on=[PYTHON_LOCAL],
+    breaks=["layouts.markers-ignored"],
+)
+def _dies_on_dotfiles_alone() -> None:
+    """A folder with nothing but dotfiles ends the process."""
+    split = layout.split
+
+    def fragile(files: Iterable[File]) -> tuple[dict[str, list[File]], dict[str, str]]:
+        models, aside = split(files)
+        if any(all("/." in file.key for file in listed) for listed in models.values()):
+            os._exit(70)
+        return models, aside
+
+    keeper.split = fragile

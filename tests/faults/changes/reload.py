@@ -11,14 +11,14 @@ from reference.models import Models
 from reference.resident import Candidate, Resident, Slot
 from reference.sources import File, Source
 from reference.store import Revision
-from tests.faults.configurations import ONNX_LOCAL, ONNX_S3, PYTHON_LOCAL, PYTHON_S3
+from tests.faults.configurations import ONNX_LOCAL, ONNX_S3, PYTHON_LOCAL, PYTHON_S3, TENSORFLOW_S3
 from tests.faults.registry import fault
 
 
 @fault(
     "same-size-unnoticed",
     seen="the original: a file overwritten within one second of its last change went unnoticed",
-    on=[PYTHON_LOCAL],
+    on=[PYTHON_LOCAL, TENSORFLOW_S3],
     breaks=["reload.updated-in-place"],
 )
 def _same_size_unnoticed() -> None:
@@ -109,3 +109,25 @@ def _unfinished_version_is_latest() -> None:
     """The highest version is the latest although it cannot be loaded."""
     catalog.Model.best = lambda self: self.descending[0]
     Models._highest_that_loads = lambda self, model: model.latest.get()
+
+
+@fault(
+    "name-of-file-does-not-count",
+    seen="plausible: the one file of a model is compared with the one that was there, whatever it is called",
+    on=[ONNX_LOCAL],
+    breaks=["reload.structure-changed"],
+)
+def _name_of_file_does_not_count() -> None:
+    """A model that has as many files as before, one of them by another name, is taken for unchanged."""
+    unsettled = Inventory.unsettled
+
+    def by_number(self: Inventory, name: str, source: Source, root: str, listed: list[File]) -> inventory.Held | None:
+        held = unsettled(self, name, source, root, listed)
+        if held is not None and held.listed is not None and len(held.listed) == len(listed):
+            names, before = ({file.key for file in files} for files in (listed, held.listed))
+            folders, former = ({key.rpartition("/")[0] for key in keys} for keys in (names, before))
+            if names != before and folders == former:
+                return None
+        return held
+
+    Inventory.unsettled = by_number

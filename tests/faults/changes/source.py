@@ -276,3 +276,21 @@ def _three_pages_only() -> None:
 
     s3.S3Source.listing = listed
     s3.S3Source._call = at_most_three
+
+
+@fault(
+    "failed-download-is-not-repeated",
+    seen="plausible: a listing is done with when it has been gone through, whatever became of it",
+    on=[PYTHON_S3],
+    breaks=["reload.source-outage"],
+)
+def _failed_download_is_not_repeated() -> None:
+    """A download that failed is not repeated while the listing stays the same."""
+    settle = Inventory._settle
+
+    def once(self: Inventory, held: Held, listed: list[File], looked_at: float) -> bool:
+        complete = settle(self, held, listed, looked_at)
+        held.listed, held.retry_at = listed, None
+        return complete
+
+    Inventory._settle = once
