@@ -1,13 +1,11 @@
 """What there is of changed servers: enough to show that each clause can fail, and how several make one."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from tests.faults import registry
-from tests.faults.configurations import ONNX_LOCAL, PYTHON_LOCAL
-from tests.faults.judging import CATALOGUE, Options, key_of
+from tests.faults.judging import CATALOGUE
 from tests.faults.registry import ChangeError, changes, find
 
 FAULTS = {name: change for name, change in changes().items() if change.is_fault}
@@ -78,15 +76,3 @@ def test_variations_must_declare_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(registry, "changes", lambda: VARIATIONS | {"slow-loads": slower})
     with pytest.raises(ChangeError, match="do not declare the same 'passes'"):
         find("slow-loads+waits-for-two-equal-scans")
-
-
-def test_judgement_is_kept_for_one_way_of_judging(tmp_path: Path) -> None:
-    """What decides a judgement is its key: the clock, the configurations and the clauses too."""
-    change, options = FAULTS["several-onnx-files"], Options(tmp_path)
-    others = [
-        replace(change, clock="timed"),
-        replace(change, on=(PYTHON_LOCAL, ONNX_LOCAL)),
-        replace(change, also=frozenset({"layouts.versioned"})),
-    ]
-    assert len({key_of(each, options) for each in [change, *others]}) == 4
-    assert key_of(others[0], options) == key_of(change, replace(options, clock="timed"))
