@@ -15,7 +15,7 @@ from conformance.deployment import ServerDiedError
 from conformance.judge import UNVERSIONED, Finding, Request, answer
 from conformance.recording import Recording
 from conformance.reload.search import Search
-from fixtures.trees import Tree
+from fixtures.trees import Tree, join
 
 # Few, so that much happens to each of them; the order of the numbers as text is not that of the integers.
 _NAMES = ("a", "b")
@@ -95,7 +95,7 @@ class Program(RuleBasedStateMachine):
         name, version = self._draw_version(data)
         if not self._recording.is_broken(self._model(name), version):
             self._say(f"overwrite version {version} of {name}" if version else f"overwrite {name}")
-            files = self._stand.grow()
+            files = self._in_place(self._stand.grow(), name, version)
             self._recording.put(self._model(name), files.at(version), event="reload.updated-in-place")
             self._look_at_all(look)
 
@@ -118,12 +118,26 @@ class Program(RuleBasedStateMachine):
     def delete_file(self, data: st.DataObject, *, look: bool) -> None:
         """Delete a file of a version that has more."""
         name, version = self._draw_version(data)
-        tree = self._stand.models[self._model(name)]
-        keys = [key for key in tree if key.startswith(f"{version}/")] if version else list(tree)
+        keys = self._keys(name, version)
         if len(keys) > 1 and not self._recording.is_broken(self._model(name), version):
-            key = data.draw(st.sampled_from(keys), "key")
+            key = join(version, data.draw(st.sampled_from(keys), "key"))
             self._say(f"delete {key} of {name}")
             self._recording.remove_file(self._model(name), key, event="reload.structure-changed")
+            self._look_at_all(look)
+
+    @precondition(lambda self: self._published() and self._stand.predictor == "onnx")
+    @rule(data=st.data(), look=_looks)
+    @_step
+    def rename_file(self, data: st.DataObject, *, look: bool) -> None:
+        """Replace the file of an ONNX model by one of another name; for a moment there are two, and no model."""
+        name, version = self._draw_version(data)
+        if not self._recording.is_broken(self._model(name), version):
+            (old,) = self._keys(name, version)
+            (file,) = self._stand.grow().values()
+            self._say(f"rename the file of version {version} of {name}" if version else f"rename the file of {name}")
+            renamed = Tree({f"renamed-{len(self.script)}.onnx": file})
+            self._recording.put(self._model(name), renamed.at(version), event="reload.structure-changed")
+            self._recording.remove_file(self._model(name), join(version, old), event="reload.structure-changed")
             self._look_at_all(look)
 
     @precondition(lambda self: self._published())
@@ -157,30 +171,29 @@ class Program(RuleBasedStateMachine):
         name, version = self._draw_version(data)
         if self._recording.is_broken(self._model(name), version):
             return
+        if self._has_cache and not self._evicts:
+            return
         self._look()
         # Only what was served can be kept, and only where nothing takes it away again.
-        if not self._ask(name, version or None) or self._has_cache:
+        if not self._ask(name, version or None):
             return
         self._say(f"break version {version} of {name}" if version else f"break {name}")
-        self._recording.break_version(
-            self._model(name), version, BROKEN[self._stand.predictor], event="reload.broken-keeps-last-good"
-        )
-        self._look_at_all(look)
+        broken = self._in_place(BROKEN[self._stand.predictor], name, version)
+        self._recording.break_version(self._model(name), version, broken, event="reload.broken-keeps-last-good")
+        if not self._has_cache:
+            self._look_at_all(look)
+            return
+        # An eviction may take away what was served, so that it is mended before the next one.
+        self._look()
+        self._ask(name, version or None)
+        self._mend(name, version)
 
     @precondition(lambda self: self._broken())
     @rule(data=st.data(), look=_looks)
     @_step
     def mend_version(self, data: st.DataObject, *, look: bool) -> None:
         """Overwrite what cannot be loaded by what can."""
-        name, version = data.draw(st.sampled_from(self._broken()), "version")
-        self._say(f"mend version {version} of {name}" if version else f"mend {name}")
-        self._recording.mend_version(
-            self._model(name),
-            version,
-            self._stand.grow(),
-            event="reload.broken-keeps-last-good",
-            obstacle=OBSTACLE[self._stand.predictor],
-        )
+        self._mend(*data.draw(st.sampled_from(self._broken()), "version"))
         self._look_at_all(look)
 
     @precondition(lambda self: self._ever)
@@ -212,6 +225,25 @@ class Program(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(published + [self._last] * 2 * (self._last in published)), "model")
         self._last = name
         return name, data.draw(st.sampled_from(sorted(self._versions(name))), "version")
+
+    def _mend(self, name: str, version: str) -> None:
+        self._say(f"mend version {version} of {name}" if version else f"mend {name}")
+        self._recording.mend_version(
+            self._model(name),
+            version,
+            self._in_place(self._stand.grow(), name, version),
+            event="reload.broken-keeps-last-good",
+            obstacle=OBSTACLE[self._stand.predictor],
+        )
+
+    def _in_place(self, files: Tree, name: str, version: str) -> Tree:
+        """Give the one file of an ONNX model the name that it has in a version, so that it overwrites it."""
+        if self._stand.predictor != "onnx":
+            return files
+        return Tree(dict(zip(self._keys(name, version), files.values(), strict=True)))
+
+    def _keys(self, name: str, version: str) -> list[str]:
+        return list(self._stand.models[self._model(name)].under(version))
 
     @property
     def _has_cache(self) -> bool:

@@ -1,10 +1,13 @@
 """The events of the document: each changes in time what is served."""
 
+from random import Random
+
 from conformance import timing
 from conformance.deployment import Answer
 from conformance.marks import ALSO_IN_REAL_TIME, IN_REAL_TIME, Grow, Planting, clause, planting
 from conformance.stand import Stand
-from fixtures.trees import versions
+from fixtures.models import saved_model
+from fixtures.trees import Tree, versions
 
 
 def _one_model(grow: Grow) -> Planting:
@@ -20,23 +23,21 @@ def test_new_model_is_served(stand: Stand) -> None:
     stand.expect_served("arriving")
 
 
-def _two_kinds(grow: Grow) -> Planting:
-    return Planting({"plain": grow(), "versioned": versions({"1": grow()})})
+def _about_to_change(grow: Grow) -> Planting:
+    return Planting({"changing": versions({"1": grow()})})
 
 
 @clause("reload.automatic")
-@planting(_two_kinds, clocks=IN_REAL_TIME)
+@planting(_about_to_change, clocks=IN_REAL_TIME)
 def test_models_are_reloaded_without_any_setting(stand: Stand) -> None:
     """A server that is configured as by default sees, by its own next scans, that something has changed."""
-    stand.expect_served("plain")
-    stand.expect_served("versioned", "1")
+    stand.expect_served("changing", "1")
     update, version = stand.grow(), stand.grow()
-    stand.put("plain", update)
-    stand.put("versioned", versions({"2": version}))
+    stand.put("changing", versions({"1": update, "2": version}))
     new = [frozenset(tree.tokens.values()) for tree in (update, version)]
 
     def ask() -> Answer:
-        answers = [stand.ask("plain"), stand.ask("versioned")]
+        answers = [stand.ask("changing"), stand.ask("changing", "1")]
         return next((answer for answer in answers if answer.tokens in new), answers[0])
 
     # Either will do: that the one or the other is missed is a matter of its own clause.
@@ -128,6 +129,67 @@ def test_deleted_file_reloads_the_model(stand: Stand) -> None:
     stand.expect_served("shrinking")
     stand.remove_file("shrinking", next(iter(stand.models["shrinking"])))
     stand.expect_served("shrinking")
+
+
+def _renamed(grow: Grow) -> Planting:
+    return Planting({"renamed": grow()})
+
+
+@clause("reload.structure-changed")
+@planting(_renamed, predictors=("onnx",), clocks=ALSO_IN_REAL_TIME)
+def test_model_file_of_another_name_is_served(stand: Stand) -> None:
+    """An ONNX model whose one file is replaced by one of another name is served from that in time."""
+    stand.expect_served("renamed")
+    before = list(stand.models["renamed"])
+    stand.put("renamed", _under_another_name(stand.grow()))
+    for key in before:
+        stand.remove_file("renamed", key)
+    stand.expect_served("renamed")
+
+
+def _doubled(grow: Grow) -> Planting:
+    return Planting({"doubled": grow()})
+
+
+@clause("reload.structure-changed")
+@planting(_doubled, predictors=("onnx",), clocks=ALSO_IN_REAL_TIME)
+def test_deleted_file_that_was_one_too_many_leaves_a_model(stand: Stand) -> None:
+    """Of two *.onnx files, which are no model, the older one is deleted: the other is served in time."""
+    stand.expect_served("doubled")
+    before = list(stand.models["doubled"])
+    stand.put("doubled", _under_another_name(stand.grow()))
+    # That the server has seen both leaves it the deletion of a file that is not the newest to see.
+    stand.settle()
+    for key in before:
+        stand.remove_file("doubled", key)
+    stand.expect_served("doubled")
+
+
+def _under_another_name(model: Tree) -> Tree:
+    return Tree({f"other-{key}": file for key, file in model.items()})
+
+
+SHARDS = (3, 2)
+
+
+def _resharded(grow: Grow) -> Planting:
+    return Planting({"resharded": grow()})
+
+
+@clause("reload.structure-changed")
+@planting(_resharded, predictors=("tensorflow",), clocks=ALSO_IN_REAL_TIME)
+def test_saved_model_of_other_shards_is_served(stand: Stand) -> None:
+    """A SavedModel whose variables are spread over more files, and then over fewer, is served from those in time."""
+    stand.expect_served("resharded")
+    random = Random(f"{stand.forest.run.seed} shards")
+    for shards in SHARDS:
+        before = list(stand.models["resharded"])
+        resharded = saved_model(shards=shards, random=random)
+        stand.put("resharded", resharded)
+        for key in before:
+            if key not in resharded:
+                stand.remove_file("resharded", key)
+        stand.expect_served("resharded")
 
 
 ROUNDS = 2

@@ -84,8 +84,9 @@ def _torn(grow: Grow) -> Planting:
     return Planting({"torn": grow()})
 
 
+# Late answers hold up who looks at one model after the other: other tests keep away.
 @clause("reload.never-mixed")
-@planting(_torn, predictors=("python",), sources=("s3",))
+@planting(_torn, alone=True, predictors=("python",), sources=("s3",))
 def test_files_that_change_between_two_downloads_are_not_mixed(stand: Stand) -> None:
     """A model that is overwritten between the downloads of two of its files is served from files that lay together."""
     stand.expect_served("torn")
