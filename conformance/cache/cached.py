@@ -59,7 +59,7 @@ class CachedModels:
         self.stand = stand
         self.memory = LeastRecentlyUsed(configuration.cache_size)
         self.disk = LeastRecentlyUsed(configuration.disk_cache_size)
-        self._folders: dict[str, str] = {}
+        self._asked: dict[str, tuple[str, Version]] = {}
         self._last: dict[str, int] = {}
         self._objects: dict[tuple[int, int], str] = {}
         self._owners: dict[str, str] = {}
@@ -68,7 +68,7 @@ class CachedModels:
     def access(self, name: str, folder: str = "", *, version: Version = LEFT_OUT) -> Access:
         """Ask for a model, or for the version in a folder of it, and expect its files; raises `ViolationError`.
 
-        Of a model with versions this is always the latest one, in whichever way the request names it.
+        Of a model with versions this is always the same one, in whichever way the request names it.
 
         Raises `UnobservableError` when the first model never looks as if it had stayed in memory.
         """
@@ -77,12 +77,13 @@ class CachedModels:
         return self._ask(name, folder, version)
 
     def access_all(self, names: Iterable[str]) -> Mapping[str, Access]:
-        """Ask for the latest of several models in this order, once each."""
-        return {name: self.access(name, self._folders.get(name, "")) for name in names}
+        """Ask for several models in this order, once each, in the way that each was asked for last."""
+        asked = {name: self._asked.get(name, ("", LEFT_OUT)) for name in names}
+        return {name: self.access(name, folder, version=version) for name, (folder, version) in asked.items()}
 
     def _ask(self, name: str, folder: str, version: Version) -> Access:
         stand = self.stand
-        self._folders[name] = folder
+        self._asked[name] = folder, version
         expected = frozenset(stand.models[name].under(folder).tokens.values())
         begun = timing.now()
         answer = stand.await_answer(
@@ -236,3 +237,17 @@ class CachedModels:
     def _note_owners(self) -> None:
         """Remember whose tokens these are, also when they are overwritten later."""
         self._owners |= {token: name for name, tree in self.stand.models.items() for token in tree.tokens.values()}
+
+
+def expect_within(cached: CachedModels, found: set[str], limit: int, where: str) -> None:
+    """Expect a run to have left no more than the limit."""
+    cached.stand.expect(
+        len(found) <= limit,
+        expected=f"at most {limit} of {len(cached.memory.accessed)} models {where} after an eviction run",
+        observed=f"{len(found)}: {listed(found)}",
+    )
+
+
+def listed(names: Iterable[str]) -> str:
+    """Write some models for an expectation."""
+    return ", ".join(sorted(names)) or "none"

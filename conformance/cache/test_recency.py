@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 from conformance import timing
-from conformance.cache.cached import CachedModels
+from conformance.cache.cached import CachedModels, listed
 from conformance.marks import SMALL_CACHE, Grow, Planting, clause, planting
 from conformance.stand import Stand
 from fixtures.trees import versions
@@ -66,6 +66,16 @@ def test_number_and_latest_are_one_entry(stand: Stand) -> None:
     _expect_in_memory(cached)
 
 
+@clause("cache.lru-memory")
+@planting(_of_versions, configuration=SMALL_CACHE)
+def test_access_keeps_an_old_version(stand: Stand) -> None:
+    """Of models of which an old version is asked for, what stays in memory are those accessed last too."""
+    cached = CachedModels(stand)
+    for name in "abca":
+        cached.access(name, "3", version="3")
+    _expect_in_memory(cached)
+
+
 def _ask(cached: CachedModels, names: Sequence[str]) -> None:
     for name in names:
         cached.access(name)
@@ -83,8 +93,8 @@ def _expect_in_memory(cached: CachedModels) -> None:
     found = cached.in_memory()
     cached.stand.expect(
         found == expected,
-        expected=f"{_listed(expected)} in memory after a run, of {', '.join(accessed)}, the one accessed last first",
-        observed=f"{_listed(found)} in memory",
+        expected=f"{listed(expected)} in memory after a run, of {', '.join(accessed)}, the one accessed last first",
+        observed=f"{listed(found)} in memory",
     )
 
 
@@ -112,9 +122,9 @@ def _expect_on_disk(cached: CachedModels) -> None:
     found = cached.on_disk()
     cached.stand.expect(
         found == expected,
-        expected=f"nothing downloaded for {_listed(expected)}, which a run leaves on disk of {', '.join(accessed)},"
+        expected=f"nothing downloaded for {listed(expected)}, which a run leaves on disk of {', '.join(accessed)},"
         " the one accessed last first",
-        observed=f"nothing downloaded for {_listed(found)}",
+        observed=f"nothing downloaded for {listed(found)}",
     )
 
 
@@ -152,7 +162,3 @@ def test_model_gone_from_disk_is_downloaded_once(stand: Stand) -> None:
         expected="each file of model a downloaded once, by the first of two requests",
         observed=f"bytes downloaded of each file: {fetched}",
     )
-
-
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names)) or "none"

@@ -5,8 +5,7 @@ from math import ceil
 from threading import Barrier
 
 from conformance import timing
-from conformance.cache.cached import CachedModels
-from conformance.cache.test_limits import expect_within
+from conformance.cache.cached import CachedModels, expect_within, listed
 from conformance.deployment import Answer
 from conformance.held_request import expect_held_during
 from conformance.marks import SMALL_CACHE, Configuration, Grow, Planting, clause, planting
@@ -76,7 +75,7 @@ def _expect_all(stand: Stand, found: set[str]) -> None:
     stand.expect(
         found == set(stand.models),
         expected=f"all of {', '.join(stand.models)} in memory until the next run",
-        observed=f"{', '.join(sorted(found)) or 'none'} in memory",
+        observed=f"{listed(found)} in memory",
     )
 
 
