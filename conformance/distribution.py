@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -48,15 +48,24 @@ def group_by_ground(items: Iterable[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(f"{ground} {ground.alone}".replace("@", " ")))
 
 
-def hand_over(config: pytest.Config, results: Sequence[TestResult], errors: Sequence[str]) -> None:
-    """Give the controller what no report tells: results of tests that were not run, and errors of no test."""
+class Handed(NamedTuple):
+    """What no report tells: results of tests that were not run, and errors and notes of no test."""
+
+    results: Sequence[TestResult] = ()
+    errors: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+def hand_over(config: pytest.Config, handed: Handed) -> None:
+    """Give it to the controller."""
+    results = [asdict(result) | {"outcome": str(result.outcome)} for result in handed.results]
     output: dict[str, Any] = vars(config)["workeroutput"]
-    output[_KEY] = {"results": [asdict(result) | {"outcome": str(result.outcome)} for result in results]}
-    output[_KEY]["errors"] = list(errors)
+    output[_KEY] = {"results": results, "errors": [*handed.errors], "notes": [*handed.notes]}
 
 
-def take_over(output: dict[str, Any]) -> tuple[list[TestResult], list[str]]:
+def take_over(output: dict[str, Any]) -> Handed:
     """Read what a worker handed over; nothing, if it did not get so far."""
-    handed = output.get(_KEY, {"results": [], "errors": []})
+    if (handed := output.get(_KEY)) is None:
+        return Handed()
     results = [TestResult(**fields | {"outcome": Outcome(fields["outcome"])}) for fields in handed["results"]]
-    return results, handed["errors"]
+    return Handed(results, handed["errors"], handed["notes"])

@@ -25,6 +25,7 @@ def results_document(
     implementation: Implementation,
     tests: Sequence[TestResult],
     errors: Iterable[str],
+    notes: Iterable[str] = (),
     run: Mapping[str, Any],
     strict: bool,
     profiles: Collection[Profile] = (),
@@ -32,6 +33,7 @@ def results_document(
 ) -> dict[str, Any]:
     """Build the document; `errors` are faults of the harness or the protocol that belong to no test.
 
+    `notes` say what went wrong once and is explained by a clause that failed.
     `run` says how the run was made (when, how long, with which options); `profiles` are those that the verdict is asked
     of, all declared ones if there are none; `without_tests` gives the outcome of clauses
     for which no test ran, where that is not "untested".
@@ -58,7 +60,13 @@ def results_document(
             "declares": implementation.declares.model_dump(),
             "intervals": implementation.intervals.model_dump(),
         },
-        "run": {**run, "python": platform.python_version(), "platform": platform.platform(), "errors": errors},
+        "run": {
+            **run,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "errors": errors,
+            "notes": [*notes],
+        },
         "verdict": verdict,
         "profiles": {profile: _profile(result) for profile, result in judged.items()},
         "clauses": [

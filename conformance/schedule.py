@@ -3,6 +3,8 @@
 A test mostly waits, so that those on one server run together, and a few servers stand at the same time. What goes wrong
 on a shared server may be the work of another test: the test is then repeated on a server for its own trees alone, and
 only what goes wrong again is held against the server.
+What does not is explained by a fault of the same kind that was, if there is one: a server that dies when an object goes
+between listing and download dies of that wherever it happens by chance.
 """
 
 from __future__ import annotations
@@ -50,6 +52,13 @@ class Scenario:
     exclusive: bool = False
 
 
+class _Suspicion(NamedTuple):
+    """What went wrong on a shared server first."""
+
+    what: str
+    is_death: bool
+
+
 class Schedule:
     """All scenarios of a run. Expect them first; the first `result` sets everything going, in the order expected.
 
@@ -70,8 +79,9 @@ class Schedule:
         # Servers for one test alone come on top of the others, as many again at the most.
         self._alone = {crowd: threading.Semaphore(crowd.servers) for crowd in (_FEW, _MANY)}
         self._closed = threading.Event()
-        self._suspicions: dict[Ground, str] = {}
-        self._attributed: set[Ground] = set()
+        self._suspicions: dict[Ground, _Suspicion] = {}
+        # What was held against the server: where, and whether it was its death.
+        self._attributed: set[tuple[Ground, bool]] = set()
 
     def expect(self, scenario: Scenario) -> None:
         """Announce a scenario, so that the forest of its ground is complete when it is published."""
@@ -145,12 +155,13 @@ class Schedule:
                 raise death
             scenario.call(forest)
         except ServerDiedError as error:
-            self._suspicions.setdefault(scenario.ground, str(error))
+            self._suspicions.setdefault(scenario.ground, _Suspicion(str(error), is_death=True))
             self._run_alone(scenario)
         except ViolationError as violation:
             if scenario.ground.alone:
+                self._attributed.add((scenario.ground, False))
                 raise
-            self._suspicions.setdefault(scenario.ground, f"{violation} ({scenario.id})")
+            self._suspicions.setdefault(scenario.ground, _Suspicion(f"{violation} ({scenario.id})", is_death=False))
             self._run_alone(scenario)
 
     def _run_alone(self, scenario: Scenario) -> None:
@@ -162,11 +173,11 @@ class Schedule:
                     raise death
                 scenario.call(forest)
             except ViolationError:
-                self._attributed.add(scenario.ground)
+                self._attributed.add((scenario.ground, False))
                 raise
             except ServerDiedError as error:
                 self._check_open()
-                self._attributed.add(scenario.ground)
+                self._attributed.add((scenario.ground, True))
                 evidence = scenario.evidence(forest)
                 raise ViolationError("the server lives on and answers", f"{error}, twice", evidence) from error
             finally:
@@ -176,9 +187,18 @@ class Schedule:
         if self._closed.is_set():
             raise HarnessError("the run was stopped")
 
-    def unattributed(self) -> list[str]:
-        """Say of each shared server what went wrong on it, if nothing went wrong with any test of it alone."""
-        return [f"{ground}: {what}" for ground, what in self._suspicions.items() if ground not in self._attributed]
+    def unrepeated(self, *, explained: bool) -> list[str]:
+        """Say of each shared server what went wrong on it, if nothing went wrong with any test of it alone.
+
+        Either what is `explained` by a fault of its kind that the server was found to have elsewhere, or what is not.
+        """
+        grounds = {ground for ground, _ in self._attributed}
+        kinds = {is_death for _, is_death in self._attributed}
+        return [
+            f"{ground}: {suspicion.what}"
+            for ground, suspicion in self._suspicions.items()
+            if ground not in grounds and (suspicion.is_death in kinds) is explained
+        ]
 
     def close(self) -> None:
         """End every server that still stands, and every scenario with it."""

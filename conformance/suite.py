@@ -15,7 +15,7 @@ from _pytest.terminal import TerminalReporter
 from conformance import selection, timing
 from conformance.catalogue import Catalogue, load_catalogue
 from conformance.deployment import ServerDiedError
-from conformance.distribution import Role, group_by_ground, hand_over, role_of, take_over
+from conformance.distribution import Handed, Role, group_by_ground, hand_over, role_of, take_over
 from conformance.forest import Forest, Ground
 from conformance.implementation import ClockName, Implementation, load_implementation
 from conformance.known_failing import load_known_failing
@@ -89,6 +89,7 @@ class Suite:
         self.begun = timing.now()
         self.results: list[TestResult] = []
         self.errors: list[str] = []
+        self.notes: list[str] = []
         self.document: dict[str, Any] | None = None
 
     # --- before the tests ---
@@ -260,10 +261,11 @@ class Suite:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Take over what a worker knows, and note one that died."""
-        results, errors = take_over(getattr(node, "workeroutput", {}))
+        handed = take_over(getattr(node, "workeroutput", {}))
         known = {result.id for result in self.results}
-        self.results += [result for result in results if result.id not in known]
-        self.errors += errors + ([f"a worker ended: {error}"] if error else [])
+        self.results += [result for result in handed.results if result.id not in known]
+        self.notes += handed.notes
+        self.errors += [*handed.errors] + ([f"a worker ended: {error}"] if error else [])
 
     # --- after the tests ---
 
@@ -274,12 +276,13 @@ class Suite:
             self.schedule.close()
         finally:
             self.run.close()
-        self.errors += self.schedule.unattributed()
+        self.errors += self.schedule.unrepeated(explained=False)
+        self.notes += self.schedule.unrepeated(explained=True)
         self.errors += self.known_failing.unexpected_passes(self.results)
         if session.config.option.collectonly:
             return
         if self.role is Role.WORKER:
-            hand_over(self.config, self.results, self.errors)
+            hand_over(self.config, Handed(self.results, self.errors, self.notes))
             return
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             self.errors.append("the run was interrupted")
@@ -293,6 +296,7 @@ class Suite:
             implementation=self.run.implementation,
             tests=self.results,
             errors=self.errors,
+            notes=self.notes,
             run={
                 "started": self.started.isoformat(timespec="seconds"),
                 "seconds": round(timing.now() - self.begun, 1),

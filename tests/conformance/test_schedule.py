@@ -1,0 +1,109 @@
+"""What the schedule makes of things that go wrong on a shared server, without any server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conformance import schedule as schedule_module
+from conformance.deployment import ServerDiedError
+from conformance.forest import Forest, Ground, Setting
+from conformance.implementation import load_implementation
+from conformance.marks import Grow, Plant, Planting
+from conformance.run import Run
+from conformance.schedule import Scenario, Schedule
+from conformance.violations import Evidence, ViolationError
+from tests.conformance.suite_runs import ROOT
+
+ONE, ANOTHER = (Ground(Setting("python", "local"), naming, "usual") for naming in ("dir", "paths"))
+
+
+@dataclass(eq=False)
+class Plantings:
+    """Stand for a forest, of which these scenarios want no more than which tests it is for."""
+
+    run: Run
+    ground: Ground
+    plantings: list[Plant]
+
+    def start(self) -> None:
+        """Start nothing."""
+
+    def close(self) -> None:
+        """End nothing."""
+
+
+@pytest.fixture
+def schedule(monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedule]:
+    """Make a schedule that starts no servers."""
+    monkeypatch.setattr(schedule_module, "Forest", Plantings)
+    file = ROOT / "conformance" / "implementations" / "reference.toml"
+    run = Run(load_implementation(Path(file)), patience=1.0, seed=1, s3_endpoint="moto", keep=False)
+    schedule = Schedule(run)
+    yield schedule
+    schedule.close()
+    run.close()
+
+
+def wrong(error: Exception, *, when: Callable[[int], bool]) -> Callable[[Forest], None]:
+    """Write a scenario that goes wrong on a server for so many tests."""
+
+    def call(forest: Forest) -> None:
+        if when(len(forest.plantings)):
+            raise error
+
+    return call
+
+
+def always(_: int) -> bool:
+    """Say that it goes wrong on every server."""
+    return True
+
+
+def when_shared(tests: int) -> bool:
+    """Say that it goes wrong beside other tests only."""
+    return tests > 1
+
+
+def expect(schedule: Schedule, name: str, ground: Ground, call: Callable[[Forest], None]) -> None:
+    """Announce a scenario that shares its server with one that goes well."""
+    for test_id, what in ((name, call), (f"beside-{name}", wrong(ValueError(), when=lambda _: False))):
+
+        def plant(_: Grow) -> Planting:
+            return Planting({})
+
+        schedule.expect(
+            Scenario(test_id, ground, plant, what, lambda _: Evidence("", [], [], [], "", []), exclusive=True)
+        )
+
+
+def test_what_is_not_seen_again_and_not_explained_is_told_apart(schedule: Schedule) -> None:
+    """What goes wrong on a shared server only is held against nobody, and is left to be explained."""
+    expect(schedule, "dies-once", ONE, wrong(ServerDiedError("it died"), when=when_shared))
+    schedule.result("dies-once")
+    assert schedule.unrepeated(explained=False) == [f"{ONE}: it died"]
+    assert schedule.unrepeated(explained=True) == []
+
+
+def test_death_is_explained_by_one_that_is_seen_again(schedule: Schedule) -> None:
+    """A server that dies of one test alone too has that test failed; its death elsewhere needs no other explanation."""
+    expect(schedule, "dies-once", ONE, wrong(ServerDiedError("it died"), when=when_shared))
+    expect(schedule, "dies-always", ANOTHER, wrong(ServerDiedError("it died too"), when=always))
+    schedule.result("dies-once")
+    with pytest.raises(ViolationError, match="it died too, twice"):
+        schedule.result("dies-always")
+    assert schedule.unrepeated(explained=False) == []
+    assert schedule.unrepeated(explained=True) == [f"{ONE}: it died"]
+
+
+def test_death_is_not_explained_by_a_violation(schedule: Schedule) -> None:
+    """A server that breaks a clause without dying of it has to have another reason to die."""
+    expect(schedule, "dies-once", ONE, wrong(ServerDiedError("it died"), when=when_shared))
+    expect(schedule, "breaks", ANOTHER, wrong(ViolationError("this", "that"), when=always))
+    schedule.result("dies-once")
+    with pytest.raises(ViolationError, match="expected this"):
+        schedule.result("breaks")
+    assert schedule.unrepeated(explained=False) == [f"{ONE}: it died"]
