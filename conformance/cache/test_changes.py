@@ -1,0 +1,75 @@
+"""Models that change while a cache holds them, or holds them no more."""
+
+from conformance.broken_content import BROKEN, OBSTACLE
+from conformance.cache.cached import CachedModels
+from conformance.marks import SMALL_CACHE, Grow, Planting, clause, planting
+from conformance.stand import Stand
+from fixtures.trees import versions
+
+
+def _to_be_evicted(grow: Grow) -> Planting:
+    return Planting(
+        {
+            # After a run: neither in memory nor on disk...
+            "gone": grow(),
+            "leaving": grow(),
+            # ... on disk only...
+            "stored": grow(),
+            "extended": versions({"1": grow()}),
+            # ... and in both.
+            "one": grow(),
+            "another": grow(),
+        }
+    )
+
+
+@clause("cache.reload")
+@planting(_to_be_evicted, configuration=SMALL_CACHE)
+def test_change_of_an_evicted_model_is_served(stand: Stand) -> None:
+    """Evicted from memory, or from disk too, a model follows its update, its next version and its removal in time."""
+    cached = CachedModels(stand)
+    for name in stand.models:
+        cached.access(name, "1" if name == "extended" else "")
+    cached.await_eviction()
+    stand.put("gone", stand.grow())
+    stand.put("stored", stand.grow())
+    stand.put("extended", versions({"2": stand.grow()}))
+    stand.remove("leaving")
+    stand.expect_served("gone")
+    stand.expect_served("stored")
+    stand.expect_served("extended", "2")
+    stand.expect_served("extended", "1", version="1")
+    stand.expect_gone("leaving")
+
+
+def _to_be_broken(grow: Grow) -> Planting:
+    return Planting({"updated": grow(), "beside": grow()})
+
+
+@clause("reload.broken-keeps-last-good")
+@planting(_to_be_broken, configuration=SMALL_CACHE)
+def test_broken_update_leaves_what_is_in_memory(stand: Stand) -> None:
+    """With a full cache too, an update that cannot be loaded leaves the last good one, and the model beside it."""
+    cached = CachedModels(stand)
+    cached.access("beside")
+    cached.access("updated")
+    good = frozenset(stand.models["updated"].tokens.values())
+    stand.put("updated", BROKEN[stand.predictor])
+    stand.settle()
+    for _ in range(2):
+        answer = stand.ask("updated")
+        stand.expect(
+            answer.tokens == good,
+            expected="the last good revision while the update cannot be loaded",
+            observed=stand.describe(answer),
+        )
+        stand.expect(
+            cached.access("beside").was_in_memory,
+            expected="the other model still in memory, which has room for both",
+            observed="it was loaded once more",
+        )
+        cached.await_eviction()
+    stand.put("updated", stand.grow())
+    if (obstacle := OBSTACLE[stand.predictor]) is not None:
+        stand.remove_file("updated", obstacle)
+    stand.expect_served("updated")
