@@ -1,0 +1,95 @@
+"""The least servers: one predictor type, one source and at most live reloading, of which core is judged in full."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from conformance import selection
+from conformance.catalogue import PREDICTORS, SOURCES, Feature, PredictorType, Profile, Source, load_catalogue
+from conformance.implementation import Declares, Implementation, load_implementation
+from tests.conformance.suite_runs import ROOT, run_suite
+
+REFERENCE = ROOT / "conformance" / "implementations" / "reference.toml"
+CATALOGUE = load_catalogue()
+
+
+class _Collected:
+    """Notes every test as it is collected, before a run leaves any of them out."""
+
+    def __init__(self) -> None:
+        self.items: list[pytest.Item] = []
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Note one test."""
+        self.items.append(item)
+
+
+@pytest.fixture(scope="module")
+def items(tmp_path_factory: pytest.TempPathFactory) -> Sequence[pytest.Item]:
+    """Give every test of core, in every setting."""
+    collected = _Collected()
+    report = str(tmp_path_factory.mktemp("report"))
+    options = ["-p", "conformance.plugin", "-p", "no:cacheprovider", "-q", "--collect-only", "--report-dir", report]
+    pytest.main([*options, "--implementation", str(REFERENCE), str(ROOT / "conformance")], plugins=[collected])
+    return [item for item in collected.items if selection.clause_of(item, CATALOGUE).profile is Profile.CORE]
+
+
+def _declaring(predictor: PredictorType, source: Source, features: list[Feature]) -> Implementation:
+    least = Declares(predictors=[predictor], sources=[source], features=features)
+    return load_implementation(REFERENCE).model_copy(update={"declares": least, "control": None})
+
+
+def _judged(items: Sequence[pytest.Item], implementation: Implementation) -> Iterator[str]:
+    """Give the clause of each test that a run against this implementation would have."""
+    full = implementation.declares.predictors == ["tensorflow"]
+    for item in items:
+        clause = selection.clause_of(item, CATALOGUE)
+        if selection.is_about(item, clause) and selection.is_in_matrix(item, implementation, full=full):
+            marks = list(item.own_markers)
+            selection.replant(item, clause, implementation)
+            if not selection.missing_for(item, clause, implementation):
+                yield clause.id
+            item.own_markers[:] = marks
+
+
+@pytest.mark.parametrize(
+    ("predictor", "source", "features"),
+    [
+        pytest.param(*case, id=f"{case[0]}-{case[1]}-{'-'.join(case[2]) or 'nothing'}")
+        for case in itertools.product(PREDICTORS, SOURCES, ([], ["reload"], ["reload", "multi-model"]))
+    ],
+)
+def test_core_is_judged_in_full(
+    items: Sequence[pytest.Item], predictor: PredictorType, source: Source, features: list[Feature]
+) -> None:
+    """Of every clause of core that speaks of what a server declares there is a test that it can take."""
+    implementation = _declaring(predictor, source, features)
+    judged = set(_judged(items, implementation))
+    unjudged = [
+        clause.id
+        for clause in CATALOGUE.values()
+        if clause.profile is Profile.CORE and not implementation.missing_for(clause) and clause.id not in judged
+    ]
+    assert not unjudged
+
+
+# Clauses that were judged by plantings of several models only, and one that speaks of several.
+CHOSEN = ("layouts.unversioned", "layouts.markers-ignored", "clients.onnx.get-model", "layouts.bad-model-isolated")
+
+
+def test_server_of_one_model_is_judged_on_one(tmp_path: Path) -> None:
+    """Against a server that declares onnx, a directory and reloading, clauses pass, or are not supported by name."""
+    text, lines = REFERENCE.read_text(encoding="utf-8"), []
+    least = {"predictors": ["onnx"], "sources": ["local"], "features": ["reload", "control"]}
+    for line in text.splitlines():
+        key = line.partition(" = ")[0]
+        lines.append(f"{key} = {least[key]}" if key in least else line)
+    file = tmp_path / "onnx.toml"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    run = run_suite(file, tmp_path / "report", *(word for name in CHOSEN for word in ("--clause", name)))
+    outcomes = run.outcomes()
+    assert [outcomes[name] for name in CHOSEN] == ["pass", "pass", "pass", "not-supported"], run.output
