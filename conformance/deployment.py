@@ -16,7 +16,7 @@ from conformance.clock import Clock, Driven, Timed
 from conformance.history import History
 from conformance.implementation import ClockName, Implementation
 from conformance.journals import Journals
-from conformance.ports import free_ports
+from conformance.ports import claim_ports
 from conformance.problems import HarnessError
 from conformance.processes import LeashedProcess, describe_exit
 from conformance.project import Api, write_project
@@ -85,11 +85,11 @@ class Deployment:
     def spawn(self) -> None:
         """Write the project and start the command; raises `CommandMissingError`."""
         write_project(self.api, self.folder / "project", self.journal_folder)
-        (self._port,) = free_ports(1)
+        (self._port,) = claim_ports(1)
         places = {
             "project": str(self.folder / "project"),
             "host": _HOST,
-            "port": str(self._port),
+            "port": str(self._port.number),
             "reload_interval": f"{self.pace.intervals.reload:g}",
             "evict_interval": f"{self.pace.intervals.evict:g}",
         }
@@ -146,7 +146,7 @@ class Deployment:
     @property
     def url(self) -> str:
         """Where the server listens; only after `spawn`."""
-        return f"http://{_HOST}:{self._port}"
+        return f"http://{_HOST}:{self._port.number}"
 
     @property
     def process(self) -> LeashedProcess:
@@ -199,7 +199,7 @@ class Deployment:
     ) -> urllib3.BaseHTTPResponse:
         # A connection for each request: one kept open may be closed by the server just as the next request leaves, and
         # would lead to the same one of several processes.
-        with urllib3.HTTPConnectionPool(_HOST, self._port, retries=False, timeout=timeout) as connections:
+        with urllib3.HTTPConnectionPool(_HOST, self._port.number, retries=False, timeout=timeout) as connections:
             sent = {**(headers or {}), "Connection": "close"}
             return connections.request(method, path, headers=sent, json=payload)
 
@@ -246,6 +246,7 @@ class Deployment:
         """
         if self._process is not None:
             self._process.kill()
+            self._port.release()
             (self.folder / "history.txt").write_text("\n".join(self.history.everything()) + "\n", encoding="utf-8")
 
     def last_log_lines(self, count: int | None = 15) -> list[str]:

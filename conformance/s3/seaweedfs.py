@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from conformance.ports import free_ports
+from conformance.ports import claim_ports
 from conformance.problems import HarnessError
 from conformance.processes import LeashedProcess
 from conformance.s3.location import Location, key_pair
@@ -38,18 +38,18 @@ def run_seaweedfs(folder: Path, patience: float) -> Iterator[Location]:
     data = folder / "data"
     data.mkdir(parents=True)
     names = _PORT_OPTION.findall(_help(weed))
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    ports = dict(zip(names, claim_ports(len(names)), strict=True))
     process = LeashedProcess(
         [
             weed, "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *_QUIET,
-            *(f"-{name}={port}" for name, port in ports.items()),
+            *(f"-{name}={port.number}" for name, port in ports.items()),
         ],
         log=folder / "log",
         # Its own logs go to the temporary folder.
         env=os.environ | _CREDENTIALS | {"TMPDIR": str(folder)},
     )  # fmt: skip
     try:
-        location = Location(f"http://127.0.0.1:{ports['s3.port']}", _CREDENTIALS)
+        location = Location(f"http://127.0.0.1:{ports['s3.port'].number}", _CREDENTIALS)
         try:
             location.await_answer(patience, unless=lambda: process.status is not None)
         except HarnessError as error:
@@ -60,8 +60,9 @@ def run_seaweedfs(folder: Path, patience: float) -> Iterator[Location]:
         process.kill()
         # Its sockets, whose names cannot all be chosen: a port is part of each.
         for port in ports.values():
-            for left_over in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - where it puts them
+            for left_over in Path("/tmp").glob(f"seaweedfs-*-{port.number}.sock"):  # noqa: S108 - where it puts them
                 left_over.unlink(missing_ok=True)
+            port.release()
 
 
 def _help(weed: str) -> str:
