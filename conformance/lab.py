@@ -69,12 +69,6 @@ class Lab:
             return False
         return True
 
-    def expect_refused(self, deployment: Deployment) -> int | None:
-        """Expect a server never to get ready; gives the status that it exited with, or None if it still runs."""
-        if self.gets_ready(deployment):
-            raise ViolationError("the configuration is refused before anything is served", "the server got ready")
-        return deployment.process.status
-
     def expect_accepted(self, deployment: Deployment) -> None:
         """Expect a server to get ready."""
         try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from conformance.lab import Lab
 from conformance.marks import clause
-from conformance.violations import ViolationError
+from conformance.suite import Suite
+from conformance.violations import Evidence, ViolationError
 
 # What a configuration says below `predictor`, given the path of a directory of models and that of one model.
 Write = Callable[[str, str], Mapping[str, Any]]
@@ -29,7 +31,7 @@ CORE: dict[str, tuple[str, Write, set[str]]] = {
     "paths-and-dir": (
         "config.paths-or-dir",
         lambda folder, model: {"models": {"paths": _entry(model), "dir": folder}},
-        {"paths", "dir"},
+        {"models", "paths", "dir"},
     ),
     "model-path-and-dir": (
         "config.exclusive",
@@ -43,60 +45,88 @@ CORE: dict[str, tuple[str, Write, set[str]]] = {
     ),
     "neither-paths-nor-dir": ("config.exclusive", lambda *_: {"models": {}}, {"models", "paths", "dir"}),
 }
+CACHE_SIZES = {"cache_size", "disk_cache_size"}
 CACHE: dict[str, tuple[str, Write, set[str]]] = {
     "cache-without-disk": (
         "config.cache-pair",
         lambda folder, _: {"models": {"dir": folder, "cache_size": 2}},
-        {"cache_size", "disk_cache_size"},
+        CACHE_SIZES,
     ),
     "disk-without-cache": (
         "config.cache-pair",
         lambda _, model: {"models": {"paths": _entry(model), "disk_cache_size": 2}},
-        {"cache_size", "disk_cache_size"},
+        CACHE_SIZES,
     ),
     "cache-without-paths-or-dir": (
         "config.cache-pair",
         lambda *_: {"models": {"cache_size": 1, "disk_cache_size": 2}},
-        {"models", "paths", "dir", "cache_size"},
+        {"models", "paths", "dir", *CACHE_SIZES},
     ),
-    "disk-smaller-than-cache": ("config.cache-order", lambda folder, _: _cache(folder, 3, 2), {"disk_cache_size"}),
+    "disk-smaller-than-cache": ("config.cache-order", lambda folder, _: _cache(folder, 3, 2), CACHE_SIZES),
     "cache-of-zero": ("config.cache-positive", lambda folder, _: _cache(folder, 0, 2), {"cache_size"}),
     "negative-cache": ("config.cache-positive", lambda folder, _: _cache(folder, -1, 2), {"cache_size"}),
     "fractional-cache": ("config.cache-positive", lambda folder, _: _cache(folder, 1.5, 2), {"cache_size"}),
     "cache-with-two-processes": (
         "config.cache-one-process",
         lambda folder, _: {**_cache(folder, 1, 2), "processes_per_replica": 2},
-        {"processes_per_replica", "cache_size"},
+        {"processes_per_replica", *CACHE_SIZES},
     ),
 }
 ALL = CORE | CACHE
 
 
-def _attempt(lab: Lab, write: Write, *, witness: str = "usual") -> int | None:
-    """Start a server on the configuration, which must not get ready; gives its exit status, None if it still runs."""
-    model = lab.grow()
-    deployment = lab.deploy(write(lab.publish(model.at("one")), lab.publish(model)), witness=witness)
-    return lab.expect_refused(deployment)
+@dataclass(frozen=True)
+class Attempt:
+    """What became of a server that was started: its exit status, None if it still ran, and what it said on stderr."""
+
+    got_ready: bool
+    status: int | None
+    errors: str
+    evidence: Evidence
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for the name of a refusal once for each that the implementation has the features for."""
+    if "refused" in metafunc.fixturenames:
+        suite = metafunc.config.pluginmanager.get_plugin("servecheck")
+        assert isinstance(suite, Suite)
+        metafunc.parametrize("refused", ALL if "cache" in suite.run.implementation.declares.features else CORE)
+
+
+def _attempt(lab: Lab, name: str) -> Attempt:
+    """Start a server on one of the configurations, which is done once in a run."""
+
+    def start() -> Attempt:
+        model = lab.grow()
+        deployment = lab.deploy(ALL[name][1](lab.publish(model.at("one")), lab.publish(model)))
+        got_ready = lab.gets_ready(deployment)
+        return Attempt(got_ready, deployment.process.status, lab.errors(), lab.evidence())
+
+    return lab.run.once(("refusal", name), start)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=clause(case[0])) for name, case in ALL.items()])
 def test_configuration_is_refused(lab: Lab, name: str) -> None:
     """Nothing is served on a configuration that contradicts itself."""
-    _attempt(lab, ALL[name][1])
+    attempt = _attempt(lab, name)
+    if attempt.got_ready:
+        expected = "the configuration is refused before anything is served"
+        raise ViolationError(expected, "the server got ready", attempt.evidence)
 
 
 @clause("config.refusal-is-clear")
-@pytest.mark.parametrize("name", CORE)
-def test_refusal_names_the_field(lab: Lab, name: str) -> None:
+def test_refusal_names_the_field(lab: Lab, refused: str) -> None:
     """A server that refuses its configuration exits with a status other than 0 and names a field at fault."""
-    _, write, fields = CORE[name]
-    status = _attempt(lab, write)
-    if status in {0, None}:
-        raise ViolationError("the server exits with a status other than 0", f"exit status {status}")
-    errors = lab.errors()
-    if not re.search(rf"\b({'|'.join(fields)})\b", errors):
-        names = " or ".join(sorted(fields))
-        raise ViolationError(f"a message on stderr that names {names}", f"there it says at last: {errors[-500:]}")
+    attempt = _attempt(lab, refused)
+    if attempt.got_ready:
+        return  # that it is not refused is the matter of another clause
+    if attempt.status in {0, None}:
+        exits = "the server exits with a status other than 0"
+        raise ViolationError(exits, f"exit status {attempt.status}", attempt.evidence)
+    _, _, fields = ALL[refused]
+    if not re.search(rf"\b({'|'.join(fields)})\b", attempt.errors):
+        names = f"a message on stderr that names {' or '.join(sorted(fields))}"
+        raise ViolationError(names, f"there it says at last: {attempt.errors[-500:]}", attempt.evidence)
 
 
 @clause("config.cache-order")
