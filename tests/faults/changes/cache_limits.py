@@ -246,19 +246,20 @@ def _only_latest_is_evicted() -> None:
     "failed-load-evicts-another",
     seen="ray-project/ray (Serve multiplexing): room is made for a model before it is known that it can be loaded",
     on=[CACHED_PYTHON_LOCAL],
-    breaks=["cache.keeps"],
+    breaks=["reload.broken-keeps-last-good"],
 )
 def _failed_load_evicts_another() -> None:
-    """For a model that then cannot be loaded the one that was accessed least recently is evicted."""
-    attempt = Slot._try
+    """For a model that then cannot be loaded others are evicted, until memory has room for one more."""
+    limits, attempt = _noted_limits(), Slot._try
 
     def at_the_cost_of_another(self: Slot, candidate: Candidate, newest: bool) -> Resident | None:
         loaded = attempt(self, candidate, newest)
-        if loaded is None:
-            known: Models = self._supply.candidates.__self__  # type: ignore[attr-defined]
-            there = [slot for slot in known.slots() if slot.resident is not None and slot is not self]
-            for slot in eviction.least_recently_used(there, len(there) - 1):
-                slot.evict()
+        if loaded is None and limits:
+            known: Models = self._supply.candidates.__self__
+            there = [slot for slot in known.slots() if slot.resident is not None]
+            for slot in eviction.least_recently_used(there, limits[0].memory - 1):
+                if slot is not self:
+                    slot.evict()
         return loaded
 
     Slot._try = at_the_cost_of_another
