@@ -69,6 +69,7 @@ def _first_path_only() -> None:
         "layouts.unversioned",
         "layouts.not-an-integer",
         "layouts.bad-model-isolated",
+        "layouts.markers-ignored",
         "clients.by-name",
         "clients.sole-name-optional",
         "clients.python.load-model-path",
