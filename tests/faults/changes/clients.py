@@ -102,6 +102,7 @@ def _names_collide() -> None:
     seen="plausible: the name is asked for before it is known that there is one model",
     on=[PYTHON_AND_ONNX_LOCAL],
     breaks=["clients.single-name-optional"],
+    # Of a server that reads from one source only every event is judged with model_path.
     also=[
         "clients.arguments-by-name",
         "clients.explicit-version",
@@ -109,6 +110,12 @@ def _names_collide() -> None:
         "config.model-path",
         "layouts.prefix-neighbours",
         "layouts.source-local",
+        "reload.model-removed",
+        "reload.version-added",
+        "reload.version-removed",
+        "reload.structure-changed",
+        "reload.updated-in-place",
+        "reload.versioned-to-unversioned",
     ],
 )
 def _onnx_needs_a_name() -> None:
