@@ -62,5 +62,5 @@ def _are_from_all(answers: Sequence[Answer], processes: int) -> bool:
 
 def _process_numbers(answers: Sequence[Answer]) -> list[int]:
     """Give the process of each answer of the witness; it alone tells."""
-    bodies = [answer.body for answer in answers if answer.is_served and answer.body is not None]
+    bodies = [answer.body for answer in answers if answer.is_served]
     return [body["process"] for body in bodies if "process" in body]

@@ -16,7 +16,7 @@ from conformance.clock import Clock, Driven, Timed
 from conformance.history import History
 from conformance.implementation import ClockName, Implementation
 from conformance.journals import Journals
-from conformance.ports import claim_ports
+from conformance.ports import ClaimedPort, claim_ports
 from conformance.problems import HarnessError
 from conformance.processes import LeashedProcess, describe_exit
 from conformance.project import Api, write_project
@@ -37,21 +37,21 @@ class ServerDiedError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server said to one request; `body` is the decoded JSON, or None when it was no JSON object."""
+    """What the server said to one request; `body` is the decoded JSON, empty when it was no JSON object."""
 
     status: int
     text: str
-    body: Mapping[str, Any] | None
+    body: Mapping[str, Any]
 
     @property
     def is_served(self) -> bool:
-        """Whether this is an answer of the witness, and not an error."""
-        return self.status == 200 and self.body is not None
+        """Whether this is an answer of the witness, which always says something, and not an error."""
+        return self.status == 200 and bool(self.body)
 
     @property
     def tokens(self) -> frozenset[str]:
         """The tokens of the files behind this answer; none when it is an error."""
-        return frozenset(self.body.get("tokens", ())) if self.is_served and self.body is not None else frozenset()
+        return frozenset(self.body.get("tokens", ())) if self.is_served else frozenset()
 
 
 class Deployment:
@@ -78,6 +78,7 @@ class Deployment:
         self._go_at(pace)
         self._env = env
         self._process: LeashedProcess | None = None
+        self._claim: ClaimedPort | None = None
         self.journal_folder = folder / "journals"
         self._journals = Journals(self.journal_folder)
         self.ready_at = 0.0
@@ -85,11 +86,11 @@ class Deployment:
     def spawn(self) -> None:
         """Write the project and start the command; raises `CommandMissingError`."""
         write_project(self.api, self.folder / "project", self.journal_folder)
-        (self._port,) = claim_ports(1)
+        (self._claim,) = claim_ports(1)
         places = {
             "project": str(self.folder / "project"),
             "host": _HOST,
-            "port": str(self._port.number),
+            "port": str(self._port),
             "reload_interval": f"{self.pace.intervals.reload:g}",
             "evict_interval": f"{self.pace.intervals.evict:g}",
         }
@@ -146,7 +147,12 @@ class Deployment:
     @property
     def url(self) -> str:
         """Where the server listens; only after `spawn`."""
-        return f"http://{_HOST}:{self._port.number}"
+        return f"http://{_HOST}:{self._port}"
+
+    @property
+    def _port(self) -> int:
+        assert self._claim is not None, "the server was not started"
+        return self._claim.number
 
     @property
     def process(self) -> LeashedProcess:
@@ -184,7 +190,7 @@ class Deployment:
             decoded = response.json()
         except ValueError:
             decoded = None
-        answer = Answer(response.status, text, decoded if isinstance(decoded, dict) else None)
+        answer = Answer(response.status, text, decoded if isinstance(decoded, dict) else {})
         self.history.note(f"{method} {path} {about or ''} -> {answer.status} {text[:200]}", since=begun, about=about)
         return answer
 
@@ -199,7 +205,7 @@ class Deployment:
     ) -> urllib3.BaseHTTPResponse:
         # A connection for each request: one kept open may be closed by the server just as the next request leaves, and
         # would lead to the same one of several processes.
-        with urllib3.HTTPConnectionPool(_HOST, self._port.number, retries=False, timeout=timeout) as connections:
+        with urllib3.HTTPConnectionPool(_HOST, self._port, retries=False, timeout=timeout) as connections:
             sent = {**(headers or {}), "Connection": "close"}
             return connections.request(method, path, headers=sent, json=payload)
 
@@ -246,8 +252,9 @@ class Deployment:
         """
         if self._process is not None:
             self._process.kill()
-            self._port.release()
             (self.folder / "history.txt").write_text("\n".join(self.history.everything()) + "\n", encoding="utf-8")
+        if self._claim is not None:
+            self._claim.release()
 
     def last_log_lines(self, count: int | None = 15) -> list[str]:
         """Give the end of what the server printed, or with None all of it."""

@@ -58,7 +58,7 @@ def expect_held_during(stand: Stand, name: str, act: Callable[[], None], *, seco
         expected="the answer of the revision that the request began with",
         observed=stand.describe(answer),
     )
-    body = answer.body or {}
+    body = answer.body
     # Only the python predictor is told a path.
     stand.expect(
         body.get("files_at_end") == body.get("files"),

@@ -94,7 +94,7 @@ class Recording:
         """Ask for a model, the latest version without `version`; the answer is not recorded yet."""
         begun = timing.now()
         given = self._stand.ask(name, LEFT_OUT if version is None else version)
-        process = str((given.body or {}).get("process", ""))
+        process = str(given.body.get("process", ""))
         tokens = given.tokens if given.is_served else None
         return Request(begun, timing.now(), name, version, process, tokens)
 

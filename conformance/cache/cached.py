@@ -99,7 +99,7 @@ class CachedModels:
         return Access(self._was_in_memory(name, answer), downloads)
 
     def _was_in_memory(self, name: str, answer: Answer) -> bool:
-        body: Mapping[str, Any] = answer.body or {}
+        body = answer.body
         last = self._last.get(name)
         if self.stand.predictor == "tensorflow":
             (counter,) = body["outputs"]["counter"]
@@ -217,7 +217,7 @@ class CachedModels:
 
     def _census(self) -> Mapping[str, Any]:
         answer = self.stand.deployment.predict({"census": True})
-        if not answer.is_served or answer.body is None:
+        if not answer.is_served:
             raise ViolationError("the predictor answers what it is asked", self.stand.describe(answer))
         return answer.body
 

@@ -128,12 +128,12 @@ def _is_from_one_load(cached: CachedModels, name: str, answers: list[Answer], al
     """Tell whether these first answers come from one load; `alone` is the first answer of another model."""
     if cached.stand.predictor == "python":
         return cached.loads(name) == 1
-    bodies = [answer.body or {} for answer in answers]
+    bodies = [answer.body for answer in answers]
     if cached.stand.predictor == "onnx":
         return len({body["serial"] for body in bodies}) == 1
     # A SavedModel counts its calls, from wherever a server that warms it up has begun, and the last of several calls at
     # the same time sees all of them.
-    (begun,) = (alone.body or {})["outputs"]["counter"]
+    (begun,) = alone.body["outputs"]["counter"]
     counts = [count for body in bodies for count in body["outputs"]["counter"]]
     return bool(max(counts) == begun - 1 + len(answers))
 

@@ -69,7 +69,7 @@ def skip_unless_there(stand: Stand, packages: Sequence[str]) -> None:
     if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
         pytest.skip(f"{' and '.join(missing)} not installed: `nox -s conformance-frameworks` installs them")
     answer = stand.deployment.predict({"has": list(packages)})
-    if missing := [name for name in packages if name not in (answer.body or {}).get("has", ())]:
+    if missing := [name for name in packages if name not in answer.body.get("has", ())]:
         pytest.skip(
             f"the server's Python has no {' and '.join(missing)}: `nox -s conformance-frameworks` judges the reference"
         )

@@ -19,7 +19,7 @@ def test_arguments_are_matched_by_name(stand: Stand) -> None:
         lambda answer: answer.is_served,
     )
     stand.expect(answer.is_served, expected="an answer of the predictor", observed=stand.describe(answer))
-    body = dict(answer.body or {})
+    body = answer.body
     wanted = {
         "config_is_a_dict": True, "has_model": True, "payload": payload, "query": "query", "header": "header",
     }  # fmt: skip
@@ -34,7 +34,7 @@ def test_only_the_arguments_asked_for_are_passed(stand: Stand) -> None:
     """A class that asks for its client and the payload alone gets nothing else."""
     payload = {"probe": 1}
     answer = stand.await_answer(lambda: stand.deployment.predict(payload), lambda answer: answer.is_served)
-    body = dict(answer.body or {})
+    body = answer.body
     stand.expect(
         body.get("has_model") is True and body.get("payload") == payload,
         expected="an answer of the predictor with its model and the payload",

@@ -79,4 +79,4 @@ def resident_memory(stand: Stand) -> int:
 
 
 def _alive(stand: Stand) -> int:
-    return int((stand.deployment.predict({"census": True}).body or {})["alive"])
+    return int(stand.deployment.predict({"census": True}).body["alive"])

@@ -21,7 +21,7 @@ def test_predict_runs_the_model_on_its_input(stand: Stand) -> None:
     numbers = [0.5, -2.0, 1024.0, 3.25]
     inputs = {"inputs": {"x": {"type": "float32", "shape": [4], "data": numbers}}}
     answer = stand.ask("plain", more=inputs)
-    outputs = (answer.body or {}).get("outputs", [])
+    outputs = answer.body.get("outputs", [])
     stand.expect(
         [output["data"] for output in outputs] == [numbers],
         expected=f"the model's echo of its input {numbers}",
@@ -45,7 +45,7 @@ def test_real_models_give_the_outputs_shipped_with_them(stand: Stand, name: str)
     inputs = {key: {"type": str(array.dtype), "shape": list(array.shape)} for key, array in model.inputs.items()}
     answer = stand.await_answer(lambda: stand.ask(name, more={"inputs": inputs}), lambda answer: answer.is_served)
     stand.expect(answer.is_served, expected=f"{name} predicts", observed=stand.describe(answer))
-    outputs = (answer.body or {})["outputs"]
+    outputs = answer.body["outputs"]
     stand.expect(
         len(outputs) == len(model.outputs),
         expected=f"{len(model.outputs)} outputs",
@@ -82,7 +82,7 @@ def _expect_described(stand: Stand, name: str, folder: str, version: Version) ->
     stand.expect_served(name, folder, version=version)
     answer = stand.ask(name, version, more={"describe": True})
     stand.expect(answer.is_served, expected="get_model answers", observed=stand.describe(answer))
-    body = dict(answer.body or {})
+    body = answer.body
     wanted = {"session", "signatures", "input_signatures"}
     stand.expect(
         wanted <= set(body["keys"]), expected=f"the keys {sorted(wanted)}", observed=f"the keys {body['keys']}"

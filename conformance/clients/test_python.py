@@ -1,10 +1,7 @@
 """What load_model gets and what get_model gives, in the python predictor."""
 
-from typing import Any
-
 import pytest
 
-from conformance.deployment import Answer
 from conformance.marks import Grow, Planting, clause, planting
 from conformance.stand import LEFT_OUT, Stand, Version
 from fixtures.models import python_model
@@ -42,7 +39,7 @@ def test_path_holds_exactly_the_files_of_a_version(stand: Stand, version: str) -
 def _expect_exactly_the_files(stand: Stand, name: str, folder: str, version: Version) -> None:
     answer = stand.expect_served(name, folder, version=version)
     tree = stand.models[name].under(folder)
-    body = _body(answer)
+    body = answer.body
     stand.expect(
         body.get("files") == {key: tree[key].token for key in tree},
         expected=f"exactly the files {sorted(tree)}",
@@ -62,16 +59,16 @@ def test_get_model_gives_the_object_that_load_model_returned(stand: Stand) -> No
     again = stand.expect_served("model")
     for answer in (first, again):
         stand.expect(
-            _body(answer).get("exact") is True,
+            answer.body.get("exact") is True,
             expected="the identical object that load_model returned",
             observed=f"another object: {answer.text[:300]}",
         )
     # Serials count per process, and another process may well have loaded an object of its own.
-    if _body(first)["process"] == _body(again)["process"]:
+    if first.body["process"] == again.body["process"]:
         stand.expect(
-            _body(first)["serial"] == _body(again)["serial"],
+            first.body["serial"] == again.body["serial"],
             expected="the same object as long as the model does not change",
-            observed=f"object {_body(first)['serial']}, then object {_body(again)['serial']}",
+            observed=f"object {first.body['serial']}, then object {again.body['serial']}",
         )
 
 
@@ -83,8 +80,8 @@ def _versioned(grow: Grow) -> Planting:
 @planting(_versioned)
 def test_latest_and_its_number_are_the_same_object(stand: Stand) -> None:
     """The latest version and the same version by number are one object in a process."""
-    latest = _body(stand.expect_served("versioned", "2"))
-    numbered = _body(stand.expect_served("versioned", "2", version="2"))
+    latest = stand.expect_served("versioned", "2").body
+    numbered = stand.expect_served("versioned", "2", version="2").body
     if latest["process"] == numbered["process"]:
         stand.expect(
             latest["serial"] == numbered["serial"],
@@ -110,9 +107,9 @@ def test_falsy_objects_are_objects(stand: Stand, name: str) -> None:
     wanted = PYTHON_REPR.get(FALSY[name], FALSY[name])
     answer = stand.await_answer(lambda: stand.ask(name), lambda answer: answer.is_served)
     stand.expect(
-        answer.is_served and _body(answer)["value"] == wanted,
+        answer.is_served and answer.body["value"] == wanted,
         expected=f"get_model returns {wanted}",
-        observed=stand.describe(answer) if not answer.is_served else f"{_body(answer)['value']}",
+        observed=stand.describe(answer) if not answer.is_served else f"{answer.body['value']}",
     )
 
 
@@ -176,7 +173,3 @@ def _expect_loaded_once(stand: Stand) -> None:
             for (pid, token), count in repeated.items()
         ),
     )
-
-
-def _body(answer: Answer) -> dict[str, Any]:
-    return dict(answer.body or {})

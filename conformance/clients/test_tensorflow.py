@@ -15,7 +15,7 @@ def test_predict_gives_the_outputs_by_name(stand: Stand) -> None:
     stand.expect_served("model")
     numbers = [0.5, -2.0, 1024.0]
     answer = stand.ask("model", more={"inputs": {"x": {"type": "float32", "shape": [3], "data": numbers}}})
-    body = dict(answer.body or {})
+    body = answer.body
     stand.expect(body.get("type") == "dict", expected="a dict", observed=answer.text[:300])
     outputs = body["outputs"]
     stand.expect(

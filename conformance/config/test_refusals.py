@@ -153,5 +153,5 @@ def test_python_predictor_needs_no_model(lab: Lab) -> None:
     deployment = lab.deploy({}, predictor="python", witness="no_model")
     lab.expect_accepted(deployment)
     answer = deployment.predict({"probe": 7})
-    if not answer.is_served or (answer.body or {}).get("payload") != {"probe": 7}:
+    if not answer.is_served or answer.body.get("payload") != {"probe": 7}:
         raise ViolationError("the predictor answers", f"status {answer.status}: {answer.text[:300]}")

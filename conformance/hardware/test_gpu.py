@@ -90,7 +90,7 @@ def _expect_on_device(stand: Stand, models: int) -> None:
 
 
 def _on_device(stand: Stand) -> int:
-    return int((stand.deployment.predict({"census": True}).body or {})["on_device"])
+    return int(stand.deployment.predict({"census": True}).body["on_device"])
 
 
 INPUTS, OUTPUTS, ROWS = 64, 32, 4
@@ -121,7 +121,7 @@ def test_onnx_session_has_the_cuda_provider(stand: Stand) -> None:
     """With compute.gpu the session of a model runs on the CUDA provider before any other."""
     stand.expect_served("plain")
     answer = stand.ask("plain", more={"describe": True})
-    providers = (answer.body or {}).get("providers", [])
+    providers = answer.body.get("providers", [])
     stand.expect(
         providers[:1] == [CUDA], expected=f"a session with {CUDA} as its first provider", observed=f"{providers}"
     )
@@ -137,7 +137,7 @@ def test_onnx_outputs_are_those_of_the_cpu(stand: Stand) -> None:
     inputs = {"inputs": {"x": {"type": "float32", "shape": [ROWS, INPUTS]}}}
     answer = stand.await_answer(lambda: stand.ask("layer", more=inputs), lambda answer: answer.is_served)
     stand.expect(answer.is_served, expected="the layer predicts", observed=stand.describe(answer))
-    (output,) = (answer.body or {})["outputs"]
+    (output,) = answer.body["outputs"]
     got = np.asarray(output["data"], dtype=np.float32).reshape(output["shape"])
     # GPUs multiply numbers of 32 bits with a mantissa of 10.
     stand.expect(

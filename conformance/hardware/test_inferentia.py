@@ -46,7 +46,7 @@ def test_saved_model_alone_is_listed_as_a_model(stand: Stand) -> None:
     listed: set[str] = set()
 
     def all_listed() -> bool | None:
-        listed.update(((stand.deployment.summary().body or {}).get("model_metadata") or {}).keys())
+        listed.update((stand.deployment.summary().body.get("model_metadata") or {}).keys())
         return names <= listed or None
 
     timing.poll(all_listed, until=stand.catch_up())

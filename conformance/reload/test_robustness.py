@@ -35,7 +35,7 @@ def test_change_of_one_model_leaves_another_alone(stand: Stand) -> None:
         observed=f"{len(downloads)} downloads, the first of {downloads[0].key}" if downloads else "",
     )
     # What another process has loaded tells nothing, nor does a server that hands out objects as it likes.
-    if len({_of(answer, "process") for answer in (before, again, after)}) == 1 and _is_same(stand, before, again):
+    if len({answer.body.get("process") for answer in (before, again, after)}) == 1 and _is_same(stand, before, again):
         stand.expect(
             _is_same(stand, again, after),
             expected="the object that was served before the change of another model",
@@ -52,9 +52,9 @@ def _watched(stand: Stand) -> Answer:
 def _is_same(stand: Stand, before: Answer, after: Answer) -> bool:
     """Tell whether two answers are from one object: a SavedModel counts its calls from when it was loaded."""
     if stand.predictor == "tensorflow":
-        counts = [(answer.body or {})["outputs"]["counter"] for answer in (before, after)]
+        counts = [answer.body["outputs"]["counter"] for answer in (before, after)]
         return bool(counts[1] > counts[0])
-    return _of(before, "serial") == _of(after, "serial")
+    return before.body.get("serial") == after.body.get("serial")
 
 
 # Each test changes models of its own, so that a failed one leaves nothing behind for the next.
@@ -195,13 +195,13 @@ def test_older_revision_never_comes_back(stand: Stand) -> None:
     """Once a process has served a new version, none of its later answers is from the one before."""
     stand.expect_served("versioned", "1")
     stand.put("versioned", versions({"7": stand.grow()}))
-    switched = {_of(stand.expect_served("versioned", "7"), "process")}
+    switched = {stand.expect_served("versioned", "7").body.get("process")}
     newest = frozenset(stand.models["versioned"].under("7").tokens.values())
 
     def went_back(answer: Answer) -> bool:
         if answer.tokens == newest:
-            switched.add(_of(answer, "process"))
-        return _of(answer, "process") in switched and answer.tokens != newest
+            switched.add(answer.body.get("process"))
+        return answer.body.get("process") in switched and answer.tokens != newest
 
     for _ in range(50):
         answer = stand.ask("versioned")
@@ -231,7 +231,3 @@ def _expect_no_gap(stand: Stand, name: str, files: Tree, tokens: frozenset[str])
     last = stand.await_answer(ask, lambda answer: answer.tokens == tokens)
     stand.expect(last.tokens == tokens, expected=f"the new files of {name} in time", observed=stand.describe(last))
     stand.expect(not failed, expected="no failed request", observed=stand.describe(failed[0]) if failed else "")
-
-
-def _of(answer: Answer, key: str) -> object:
-    return (answer.body or {}).get(key)

@@ -11,7 +11,7 @@ from conformance.agreement import await_agreement
 from conformance.deployment import Answer
 from conformance.problems import HarnessError
 
-ERROR = Answer(404, "unknown", None)
+ERROR = Answer(404, "unknown", {})
 
 
 def _new(process: int) -> Answer:
