@@ -108,7 +108,7 @@ def _falsy_object_reloaded() -> None:
     seen="plausible: get_model calls load_model",
     on=[PYTHON_LOCAL],
     breaks=["clients.python.load-once"],
-    also=["clients.python.exact-object", "reload.untouched-not-reloaded"],
+    also=["clients.python.exact-object"],
 )
 def _loaded_for_each_request() -> None:
     """load_model runs for every request."""

@@ -47,7 +47,7 @@ def _versions_of_model_path_unseen() -> None:
     seen="plausible: written when there was one path",
     on=[ONNX_LOCAL],
     breaks=["config.models-paths"],
-    also=["clients.by-name", "layouts.prefix-neighbours"],
+    also=["clients.by-name", "layouts.prefix-neighbours", "reload.processes"],
 )
 def _first_path_only() -> None:
     """Of models.paths only the first entry is served."""
