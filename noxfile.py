@@ -35,6 +35,13 @@ def sync(session: nox.Session, *groups: str) -> None:
     )  # fmt: skip
 
 
+def sync_for_servers(session: nox.Session, *groups: str) -> None:
+    """Install for a session that starts servers, some of them hundreds of times: what these import is compiled once."""
+    sync(session, "--compile-bytecode", *groups)
+    # Also what is in this repository, and if Python was told not to keep it.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
+
+
 def run_for_status(session: nox.Session, *command: str, interrupt_timeout: float) -> None:
     """Run a command whose exit status says what came out: nox by itself makes 1 of every failure."""
     try:
@@ -51,7 +58,7 @@ def conformance(session: nox.Session) -> None:
         arguments = ["--implementation", REFERENCE_FILE, *arguments]
     if not any(argument.startswith("conformance/") and not argument.endswith(".toml") for argument in arguments):
         arguments.append("conformance")
-    sync(session, *JUDGE, *REFERENCE)
+    sync_for_servers(session, *JUDGE, *REFERENCE)
     # The exit status is the verdict: 0 conformant, 1 not conformant, 2 partial, 3 error.
     command = ["python", "-m", "pytest", "-p", "conformance.plugin", "--quiet", *arguments]
     run_for_status(session, *command, interrupt_timeout=60)
@@ -63,7 +70,7 @@ def conformance_frameworks(session: nox.Session) -> None:
     arguments = list(session.posargs)
     if not any(argument.startswith("--implementation") for argument in arguments):
         arguments = ["--implementation", REFERENCE_FILE, *arguments]
-    sync(session, *JUDGE, *REFERENCE, "--group", "frameworks", "--group", "torch")
+    sync_for_servers(session, *JUDGE, *REFERENCE, "--group", "frameworks", "--group", "torch")
     session.run(
         # The request that imports a framework first may take longer than others.
         "python", "-m", "pytest", "-p", "conformance.plugin", "--quiet", "--strict", "--patience", "4", *arguments,
@@ -76,14 +83,14 @@ def conformance_frameworks(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Test the project itself."""
-    sync(session, *JUDGE, *LOAD, *REFERENCE, "--group", "frameworks")
+    sync_for_servers(session, *JUDGE, *LOAD, *REFERENCE, "--group", "frameworks")
     session.run("python", "-m", "pytest", *session.posargs, env={"SERVECHECK_TENSORFLOW": "1"})
 
 
 @nox.session(default=False)
 def faults(session: nox.Session) -> None:
     """Judge every faulty server and every harmless variation, or those named after `--`; `--resume` goes on."""
-    sync(session, *JUDGE, *REFERENCE)
+    sync_for_servers(session, *JUDGE, *REFERENCE)
     session.run("python", "-m", "tests.faults", *session.posargs, interrupt_timeout=60)
 
 
@@ -105,7 +112,7 @@ def trees(session: nox.Session) -> None:
 @nox.session(default=False)
 def load(session: nox.Session) -> None:
     """Run a load profile, `-- burst [--implementation FILE | --host URL]`, or predict: `-- predict --help`."""
-    sync(session, *LOAD, *REFERENCE)
+    sync_for_servers(session, *LOAD, *REFERENCE)
     # 0 PASS, 1 FAIL, 2 INVALID, 3 error.
     run_for_status(session, "python", "-m", "load", *(session.posargs or ["--help"]), interrupt_timeout=120)
 
@@ -113,7 +120,7 @@ def load(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure speed, as ratios within one run: all of bench/, or the scripts named after `--`."""
-    sync(session, *JUDGE, *REFERENCE, "--group", "bench")
+    sync_for_servers(session, *JUDGE, *REFERENCE, "--group", "bench")
     for script in session.posargs or BENCHMARKS:
         session.run("python", "-m", f"bench.{script}")
 
