@@ -35,11 +35,14 @@ def test_canonical(text: str, number: str | None) -> None:
         ("python", ["a.bin", "sub/b.txt"], [""], {}),
         ("python", ["9/a", "10/a", "1523423423/a", "-1/a", "0/a"], ["-1", "0", "9", "10", "1523423423"], {}),
         ("python", [".DS_Store"], [], {"": "holds nothing but dotfiles"}),
+        ("python", ["sub/.keep", ".git/x"], [], {"": "holds nothing but dotfiles"}),
+        ("python", ["1//x"], [], {"1": "holds no file"}),
         ("python", ["1/.keep", "2/x"], ["2"], {"1": "holds nothing but dotfiles"}),
         ("python", ["1/.hidden", "1/x", "README"], ["1"], {}),
         ("python", ["7"], [""], {}),
         ("onnx", ["m.onnx", "labels.txt"], [""], {}),
-        ("onnx", ["m.onnx", "._m.onnx"], [""], {}),
+        ("onnx", ["m.onnx", "._m.onnx", "sub/._m.onnx"], [""], {}),
+        ("onnx", ["sub/m.onnx"], [], {"": "must contain a single *.onnx file, has 1 (sub/m.onnx is in a folder)"}),
         ("onnx", ["a.onnx", "b.onnx"], [], {"": "must contain a single *.onnx file, has 2"}),
         ("onnx", ["1/m.onnx", "2/readme.txt"], ["1"], {"2": "must contain a single *.onnx file, has none"}),
         ("onnx", ["m.onnx", "0/labels.txt"], [""], {}),
@@ -71,11 +74,12 @@ def test_plain_spelling_wins() -> None:
 
 def test_unwritable_keys_are_left_aside() -> None:
     """Keys that no disk can hold do not reach the files of a version; what was listed keeps them."""
-    odd = ["1/../x", "1//x", "1/./x", f"1/{'x' * 256}", "1/a\0b", f"1/{'é' * 128}", "1/d"]
-    layout = analyse(files("1/ok", "1/d/e", *odd), "", "python")
+    odd = ["1/../x", "1//x", "1/./x", f"1/{'x' * 256}", "1/a\0b", f"1/{'é' * 128}", "1/\udcff", "1/d"]
+    fine = ["1/ok", "1/d/e", f"1/{'é' * 127}x", f"1/{'é' * 100}/{'é' * 100}"]
+    layout = analyse(files(*fine, *odd), "", "python")
     version = layout.versions["1"]
-    assert [file.key for file in version.files] == ["1/ok", "1/d/e"]
-    assert len(version.listed) == 2 + len(odd)
+    assert [file.key for file in version.files] == fine
+    assert len(version.listed) == len(fine) + len(odd)
     assert set(layout.aside) == set(odd)
 
 
