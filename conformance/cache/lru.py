@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 class LeastRecentlyUsed:
     """One layer of the cache, of which an eviction run keeps the `limit` models that were accessed most recently.
 
-    When the runs take place makes no difference: whatever is kept at the end was kept by every run before, as each of
-    the models accessed after it was accessed after it then too.
+    When the runs take place makes no difference, as long as none is under way during an access: whatever is kept at the
+    end was kept by every run before, as each of the models accessed after it was accessed after it then too.
 
     >>> memory = LeastRecentlyUsed(2, "abca")
     >>> memory.kept, memory.evicted

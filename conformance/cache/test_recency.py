@@ -1,16 +1,19 @@
 """Which models an eviction run leaves in memory and on disk: those accessed most recently."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
+from typing import NamedTuple
 
 from conformance import timing
 from conformance.cache.cached import CachedModels, listed
+from conformance.cache.lru import LeastRecentlyUsed
 from conformance.marks import SMALL_CACHE, Grow, Planting, clause, planting
 from conformance.stand import Stand
 from fixtures.trees import versions
 
 NAMES = tuple("abcdef")
 ACCESSES_AT_RANDOM = 15
+ATTEMPTS = 3
 
 
 def _several(grow: Grow) -> Planting:
@@ -22,8 +25,7 @@ def _several(grow: Grow) -> Planting:
 def test_access_keeps_a_model_that_was_loaded_first(stand: Stand) -> None:
     """A model that was loaded first and accessed last stays in memory: the order of access counts."""
     cached = CachedModels(stand)
-    _ask(cached, "abcda")
-    _expect_in_memory(cached)
+    _expect_in_memory(cached, lambda: _ask(cached, "abcda"))
 
 
 @clause("cache.lru-memory")
@@ -31,8 +33,7 @@ def test_access_keeps_a_model_that_was_loaded_first(stand: Stand) -> None:
 def test_memory_keeps_what_any_order_of_accesses_says(stand: Stand) -> None:
     """After accesses in a random order, what stays in memory is what a model of the least recently used says."""
     cached = CachedModels(stand)
-    _ask(cached, _at_random(stand))
-    _expect_in_memory(cached)
+    _expect_in_memory(cached, lambda: _ask(cached, _at_random(stand)))
 
 
 def _of_versions(grow: Grow) -> Planting:
@@ -44,10 +45,13 @@ def _of_versions(grow: Grow) -> Planting:
 def test_latest_and_its_number_are_one_entry(stand: Stand) -> None:
     """A model accessed as latest, then by the number of that version, takes one place, and was accessed just now."""
     cached = CachedModels(stand)
-    for name in "abc":
-        cached.access(name, "7")
-    cached.access("a", "7", version="7")
-    _expect_in_memory(cached)
+
+    def ask() -> None:
+        for name in "abc":
+            cached.access(name, "7")
+        cached.access("a", "7", version="7")
+
+    _expect_in_memory(cached, ask)
 
 
 @clause("cache.lru-memory")
@@ -55,15 +59,18 @@ def test_latest_and_its_number_are_one_entry(stand: Stand) -> None:
 def test_number_and_latest_are_one_entry(stand: Stand) -> None:
     """A version loaded by its number is the one that a request for the latest gets, and takes no second place."""
     cached = CachedModels(stand)
-    cached.access("b", "7", version="7")
-    cached.access("a", "7", version="7")
-    access = cached.access("a", "7")
-    stand.expect(
-        access.was_in_memory,
-        expected="the latest version already in memory, as it was asked for by its number",
-        observed="it was loaded once more",
-    )
-    _expect_in_memory(cached)
+
+    def ask() -> None:
+        cached.access("b", "7", version="7")
+        cached.access("a", "7", version="7")
+        access = cached.access("a", "7")
+        stand.expect(
+            access.was_in_memory,
+            expected="the latest version already in memory, as it was asked for by its number",
+            observed="it was loaded once more",
+        )
+
+    _expect_in_memory(cached, ask)
 
 
 @clause("cache.lru-memory")
@@ -71,9 +78,12 @@ def test_number_and_latest_are_one_entry(stand: Stand) -> None:
 def test_access_keeps_an_old_version(stand: Stand) -> None:
     """Of models of which an old version is asked for, what stays in memory are those accessed last too."""
     cached = CachedModels(stand)
-    for name in "abca":
-        cached.access(name, "3", version="3")
-    _expect_in_memory(cached)
+
+    def ask() -> None:
+        for name in "abca":
+            cached.access(name, "3", version="3")
+
+    _expect_in_memory(cached, ask)
 
 
 def _ask(cached: CachedModels, names: Sequence[str]) -> None:
@@ -87,15 +97,41 @@ def _at_random(stand: Stand) -> list[str]:
     return [*random.sample(NAMES, k=len(NAMES)), *random.choices(NAMES, k=ACCESSES_AT_RANDOM)]
 
 
-def _expect_in_memory(cached: CachedModels) -> None:
-    expected, accessed = set(cached.memory.kept), cached.memory.accessed
-    cached.await_eviction()
-    found = cached.in_memory()
+def _expect_in_memory(cached: CachedModels, ask: Callable[[], None]) -> None:
+    def look() -> set[str]:
+        cached.await_eviction()
+        return cached.in_memory()
+
+    left = _what_a_run_leaves(cached, cached.memory, ask, look)
     cached.stand.expect(
-        found == expected,
-        expected=f"{listed(expected)} in memory after a run, of {', '.join(accessed)}, the one accessed last first",
-        observed=f"{listed(found)} in memory",
+        left.found == left.expected,
+        expected=f"{listed(left.expected)} in memory after a run, of {left.accessed}, the one accessed last first",
+        observed=f"{listed(left.found)} in memory",
     )
+
+
+class _Left(NamedTuple):
+    """What was found after a run, what ought to be, and all models, the one accessed last first."""
+
+    found: set[str]
+    expected: set[str]
+    accessed: str
+
+
+def _what_a_run_leaves(
+    cached: CachedModels, layer: LeastRecentlyUsed, ask: Callable[[], None], look: Callable[[], set[str]]
+) -> _Left:
+    """Ask for models, and look what the next run leaves; again if it is something else, and runs come by themselves.
+
+    A run that is under way during an access may have chosen before it what goes, which is right.
+    """
+    for _ in range(1 if cached.is_driven else ATTEMPTS):
+        ask()
+        expected, accessed = set(layer.kept), ", ".join(layer.accessed)
+        left = _Left(look(), expected, accessed)
+        if left.found == left.expected:
+            break
+    return left
 
 
 @clause("cache.lru-disk")
@@ -103,8 +139,7 @@ def _expect_in_memory(cached: CachedModels) -> None:
 def test_access_keeps_a_model_on_disk(stand: Stand) -> None:
     """A model that was downloaded first and accessed last stays on disk: the order of access counts."""
     cached = CachedModels(stand)
-    _ask(cached, "abcdefa")
-    _expect_on_disk(cached)
+    _expect_on_disk(cached, lambda: _ask(cached, "abcdefa"))
 
 
 @clause("cache.lru-disk")
@@ -112,19 +147,20 @@ def test_access_keeps_a_model_on_disk(stand: Stand) -> None:
 def test_disk_keeps_what_any_order_of_accesses_says(stand: Stand) -> None:
     """After accesses in a random order, what stays on disk is what a model of the least recently used says."""
     cached = CachedModels(stand)
-    _ask(cached, _at_random(stand))
-    _expect_on_disk(cached)
+    _expect_on_disk(cached, lambda: _ask(cached, _at_random(stand)))
 
 
-def _expect_on_disk(cached: CachedModels) -> None:
-    expected, accessed = set(cached.disk.kept), cached.disk.accessed
-    cached.stand.await_eviction()
-    found = cached.on_disk()
+def _expect_on_disk(cached: CachedModels, ask: Callable[[], None]) -> None:
+    def look() -> set[str]:
+        cached.stand.await_eviction()
+        return cached.on_disk()
+
+    left = _what_a_run_leaves(cached, cached.disk, ask, look)
     cached.stand.expect(
-        found == expected,
-        expected=f"nothing downloaded for {listed(expected)}, which a run leaves on disk of {', '.join(accessed)},"
+        left.found == left.expected,
+        expected=f"nothing downloaded for {listed(left.expected)}, which a run leaves on disk of {left.accessed},"
         " the one accessed last first",
-        observed=f"nothing downloaded for {listed(found)}",
+        observed=f"nothing downloaded for {listed(left.found)}",
     )
 
 
