@@ -1,7 +1,7 @@
 """Layout analysis: what a listing holds, as a pure function."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference.layout import analyse, canonical, split
@@ -131,6 +131,7 @@ def test_file_that_is_a_folder_too_is_left_aside() -> None:
 PARTS = st.text("ab.01-/", min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(st.lists(PARTS, unique=True), st.sampled_from(["python", "onnx", "tensorflow", "inferentia"]))
 def test_every_file_is_in_one_version_at_most(keys: list[str], kind: str) -> None:
     """Whatever the keys are, a file belongs to one version at most, below its prefix and safe to write."""

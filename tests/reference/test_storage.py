@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -123,13 +124,27 @@ def test_local_fetch_takes_what_was_listed(tmp_path: Path) -> None:
 
 def test_store_refuses_a_mix(store: Store, tmp_path: Path) -> None:
     """A set of files that changed while it was downloaded does not become visible."""
-    source = FakeSource(a="1", b="1")
-    version = analyse(source.listing(), "", "python").versions[""]
-    source.on_fetch = lambda key: source.files.update(a="2") if key == "b" else None
-    with pytest.raises(ContentChangedError):
+    source = FakeSource(**{"1__a": "1", "1__b": "1"})
+    version = analyse(source.listing(), "", "python").versions["1"]
+    source.on_fetch = lambda key: source.files.update({"1/a": "2"}) if key == "1/b" else None
+    with pytest.raises(ContentChangedError, match=r"^1/ changed while it was downloaded$"):
         store.add(source, version)
     assert list((tmp_path / "revisions").iterdir()) == []
     assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_failed_download_says_why_whatever_is_left_of_it(store: Store, tmp_path: Path) -> None:
+    """That there is nothing to clean up does not hide why a download failed."""
+    source = FakeSource(a="1")
+    version = analyse(source.listing(), "", "python").versions[""]
+
+    def fail(_: str) -> None:
+        shutil.rmtree(tmp_path / "staging")
+        raise SourceError("away")
+
+    source.on_fetch = fail
+    with pytest.raises(SourceError, match=r"^away$"):
+        store.add(source, version)
 
 
 def test_revision_has_its_files_in_their_folders(store: Store) -> None:
