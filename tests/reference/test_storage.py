@@ -24,7 +24,7 @@ from reference.resident import Candidate
 from reference.run_folder import claim
 from reference.s3 import parse_url
 from reference.sources import File
-from reference.store import Store
+from reference.store import Revision, Store
 from tests.reference.harness import ALLOWANCE, await_
 
 
@@ -131,6 +131,20 @@ def test_store_refuses_a_mix(store: Store, tmp_path: Path) -> None:
         store.add(source, version)
     assert list((tmp_path / "revisions").iterdir()) == []
     assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_downloads_at_once_do_not_mix(store: Store) -> None:
+    """A version that is downloaded while another one is has its own files, and so has the other."""
+    outer, inner = FakeSource(a="1"), FakeSource(b="2")
+    revisions: dict[str, Revision] = {}
+
+    def add(name: str, source: FakeSource) -> None:
+        revisions[name] = store.add(source, analyse(source.listing(), "", "python").versions[""])
+
+    outer.on_fetch = lambda _: add("inner", inner)
+    add("outer", outer)
+    assert [path.name for path in revisions["outer"].path.iterdir()] == ["a"]
+    assert [path.name for path in revisions["inner"].path.iterdir()] == ["b"]
 
 
 def test_failed_download_says_why_whatever_is_left_of_it(store: Store, tmp_path: Path) -> None:
