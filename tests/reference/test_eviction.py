@@ -40,7 +40,7 @@ class FakeModels:
 
 
 class FakeLink:
-    """A keeper that holds every version on disk and notes what it is told; `on_close` is called when a lease ends."""
+    """A keeper that holds every version on disk and notes what it is told; `on_call` is called by each call."""
 
     process = "7"
 
@@ -48,18 +48,16 @@ class FakeLink:
         self.there = on_disk
         self.dropped: list[list[tuple[str, str]]] = []
         self.closed: list[tuple[list[int], str]] = []
-        self.on_close: Callable[[], object] = lambda: None
+        self.on_call: Callable[[], object] = lambda: None
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Answer one call."""
-        if name == "on_disk":
-            return self.there
         if name == "drop":
             self.dropped.append(arguments[0])
         if name == "close":
             self.closed.append(arguments)  # type: ignore[arg-type]
-            self.on_close()
-        return None
+        self.on_call()
+        return self.there if name == "on_disk" else None
 
 
 class Passing:
@@ -261,11 +259,12 @@ def test_lease_that_cannot_be_ended_holds_up_no_other(
     eviction.start(None)
     for revision in (1, 2, 3):
         models.supply.released.put(revision)
+    outcomes = iter([UnavailableError("away"), UnavailableError("away"), Enough()])
 
     def answer() -> None:
-        raise (UnavailableError("away") if len(link.closed) < 3 else Enough)
+        raise next(outcomes)
 
-    link.on_close = answer
+    link.on_call = answer
     with pytest.raises(Enough):
         passing.started[0].run()
     assert link.closed == [([1], "7"), ([2], "7"), ([3], "7")]
