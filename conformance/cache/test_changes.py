@@ -66,8 +66,12 @@ def test_broken_update_of_a_cached_model_leaves_the_last_good_one(stand: Stand) 
         cached.await_eviction()
 
 
+def _filling_memory(grow: Grow) -> Planting:
+    return Planting({"beside": grow(), "updated": grow()})
+
+
 @clause("reload.broken-keeps-last-good")
-@planting(_to_be_broken, configuration=SMALL_CACHE)
+@planting(_filling_memory, configuration=SMALL_CACHE)
 def test_failed_load_evicts_nothing(stand: Stand) -> None:
     """With a full cache, an update of one model that cannot be loaded leaves the other one in memory."""
     cached = CachedModels(stand)

@@ -234,9 +234,9 @@ def _numbered(grow: Grow) -> Planting:
 
 
 @clause("reload.ready-is-complete")
-@planting(_numbered, naming="model_path", started=False, clocks=BY_ITSELF, one_predictor=True)
-def test_model_path_can_be_served_from_the_moment_of_readiness(stand: Stand) -> None:
-    """With model_path too, S3 or not, readiness means that each version can be served at the first request."""
+@planting(_numbered, started=False, clocks=BY_ITSELF, one_predictor=True)
+def test_latest_version_can_be_served_from_the_moment_of_readiness(stand: Stand) -> None:
+    """The highest version of one model too, in S3 or not, is served at the first request."""
     _expect_complete_when_ready(stand)
 
 

@@ -21,7 +21,7 @@ from tests.faults.registry import fault
     seen="plausible: one configured model is read without looking for versions",
     on=[PYTHON_LOCAL],
     breaks=["config.model-path"],
-    also=["clients.explicit-version", "reload.ready-is-complete"],
+    also=["clients.explicit-version"],
 )
 def _versions_of_model_path_unseen() -> None:
     """The directory of model_path is one model, whatever versions it holds."""

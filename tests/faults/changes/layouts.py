@@ -232,6 +232,7 @@ def _dotfiles_left_out() -> None:
     seen="Triton's default file name, model.onnx: docs/user_guide/model_repository.md",
     on=[ONNX_LOCAL],
     breaks=["layouts.onnx"],
+    also=["reload.structure-changed"],
 )
 def _onnx_of_one_name() -> None:
     """Only model.onnx is an ONNX model."""
