@@ -75,7 +75,7 @@ def test_plain_spelling_wins() -> None:
 def test_unwritable_keys_are_left_aside() -> None:
     """Keys that no disk can hold do not reach the files of a version; what was listed keeps them."""
     odd = ["1/../x", "1//x", "1/./x", f"1/{'x' * 256}", "1/a\0b", f"1/{'é' * 128}", "1/\udcff", "1/d"]
-    fine = ["1/ok", "1/d/e", f"1/{'é' * 127}x", f"1/{'é' * 100}/{'é' * 100}"]
+    fine = ["1/ok", "1/d/e", f"1/{'x' * 255}", f"1/{'é' * 127}x", f"1/{'é' * 100}/{'é' * 100}"]
     layout = analyse(files(*fine, *odd), "", "python")
     version = layout.versions["1"]
     assert [file.key for file in version.files] == fine
