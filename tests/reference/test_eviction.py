@@ -55,7 +55,7 @@ class FakeLink:
         if name == "drop":
             self.dropped.append(arguments[0])
         if name == "close":
-            self.closed.append(arguments)  # type: ignore[arg-type]
+            self.closed.append(arguments)
         self.on_call()
         return self.there if name == "on_disk" else None
 
