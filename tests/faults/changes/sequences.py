@@ -137,20 +137,23 @@ def _removal_hides_an_addition() -> None:
     needs=["programs"],
 )
 def _returned_version_is_not_the_latest() -> None:
-    """A version that was removed and comes back beside lower ones is served by its number, and not as the latest."""
+    """A version that comes back beside lower ones is served by its number, and until the next change not as latest."""
     arrange: Arrange = Models._arrange
 
     def lower_it(self: Models, model: Model) -> None:
-        fresh = [slot for slot in model.descending if _remembered(self).get((model.name, slot.label)) != "removed"]
-        if fresh and model.latest not in fresh:
-            model.point_latest(fresh[0])
+        returned, before = _remembered(self)[model.name, "now"]
+        lower = [slot for slot in model.descending if slot.label in before]
+        if lower and model.latest is not None and model.latest.label in returned:
+            model.point_latest(lower[0])
 
     def only_new(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
         ever = _remembered(self)
         known = self._models.get(name)
-        for slot in known.descending if known else ():
-            if slot.label not in versions:
-                ever[name, slot.label] = "removed"
+        before = {slot.label for slot in known.descending} if known else set()
+        for label in before - versions.keys():
+            ever[name, label] = "removed"
+        returned = {label for label in versions.keys() - before if ever.get((name, label)) == "removed"}
+        ever[name, "now"] = returned, before
         model, stale = arrange(self, name, versions)
         lower_it(self, model)
         return model, stale
