@@ -192,7 +192,7 @@ def _beside_a_folder_of_dotfiles(grow: Grow) -> Planting:
 
 
 # Inside a python model a dotfile is a file like any other.
-@clause("layouts.markers-ignored")
+@clause("layouts.bad-version-isolated")
 @planting(_beside_a_folder_of_dotfiles, predictors=("onnx", "tensorflow"))
 def test_folder_with_a_dotfile_only_is_no_version(stand: Stand) -> None:
     """Folder 2, which holds a dotfile only, is neither the latest nor does it take version 1 down."""
