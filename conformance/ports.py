@@ -43,10 +43,10 @@ def claim_ports(count: int) -> list[ClaimedPort]:
     claimed: list[ClaimedPort] = []
     # Not the generator that all threads share: Hypothesis, drawing in another one, takes that for a fault of its own.
     for number in random.SystemRandom().sample(_PORTS, k=100 + count):
-        if len(claimed) == count:
-            return claimed
         with contextlib.suppress(OSError):
             claimed.append(ClaimedPort(number))
+        if len(claimed) == count:
+            return claimed
     for port in claimed:
         port.release()
     raise HarnessError(f"only {len(claimed)} free ports on {_HOST} between {_PORTS.start} and {_PORTS.stop}")
