@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from conformance.agreement import await_agreement
 from conformance.catalogue import PredictorType, Source
 from conformance.deployment import Deployment, ServerDiedError
 from conformance.forest import MODELS
 from conformance.project import Api
 from conformance.run import Run
-from conformance.stand import witness_payload
+from conformance.stand import await_tokens
 from conformance.violations import Evidence, ViolationError
 from fixtures.targets import Target
 from fixtures.trees import Tree
@@ -79,13 +78,7 @@ class Lab:
     def expect_tokens(self, deployment: Deployment, ask: Mapping[str, str], model: Tree) -> None:
         """Expect a request to be answered in time from the files of a model."""
         tokens = frozenset(model.tokens.values())
-        answer = await_agreement(
-            1,
-            lambda: deployment.predict(witness_payload(ask)),
-            lambda answer: answer.tokens == tokens,
-            deadline=deployment.clock.catch_up(deployment.ready_at),
-            patience=deployment.pace.answer,
-        )
+        answer = await_tokens(deployment, ask, tokens)
         if answer.tokens != tokens:
             observed = f"status {answer.status}: {answer.text[:300]}"
             raise ViolationError(f"{dict(ask)} is answered from its model", observed)

@@ -17,7 +17,7 @@ from conformance.forest import Setting
 from conformance.lab import Lab
 from conformance.outcomes import ExitStatus
 from conformance.problems import SuiteError
-from conformance.suite import OPTION_DEFAULTS, Suite
+from conformance.suite import OPTION_DEFAULTS, SUITE, Suite, suite_of
 
 
 def _positive(text: str) -> float:
@@ -106,7 +106,7 @@ def pytest_configure(config: pytest.Config) -> None:
     seed: int | None = config.getoption("--seed")
     prepare_distribution(config, secrets.randbelow(2**32) if seed is None else seed)
     try:
-        config.pluginmanager.register(Suite(config, file), "servecheck")
+        config.pluginmanager.register(Suite(config, file), SUITE)
     except SuiteError as error:
         pytest.exit(str(error), returncode=ExitStatus.ERROR)
 
@@ -132,8 +132,6 @@ def stand(setting: Setting) -> Setting:
 @pytest.fixture
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Give a test servers of its own, on configurations of its own."""
-    suite = request.config.pluginmanager.get_plugin("servecheck")
-    assert isinstance(suite, Suite)
-    lab = Lab(suite.run, request.node.name)
+    lab = Lab(suite_of(request.config).run, request.node.name)
     yield lab
     lab.close()

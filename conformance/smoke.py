@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from random import Random
 
-from conformance.agreement import await_agreement
 from conformance.catalogue import Source
 from conformance.deployment import Deployment, ServerDiedError
 from conformance.forest import MODELS
@@ -12,7 +11,7 @@ from conformance.problems import HarnessError
 from conformance.processes import CommandMissingError
 from conformance.project import Api
 from conformance.run import Run
-from conformance.stand import witness_payload
+from conformance.stand import await_tokens
 
 
 class SmokeError(HarnessError):
@@ -69,13 +68,7 @@ def _check_control(deployment: Deployment) -> None:
 
 def _check_predict(deployment: Deployment, tokens: frozenset[str]) -> None:
     try:
-        answer = await_agreement(
-            1,
-            lambda: deployment.predict(witness_payload({})),
-            lambda answer: answer.tokens == tokens,
-            deadline=deployment.clock.catch_up(deployment.ready_at),
-            patience=deployment.pace.answer,
-        )
+        answer = await_tokens(deployment, {}, tokens)
     except ServerDiedError as error:
         raise SmokeError("predict", str(error), deployment) from error
     if answer.tokens != tokens:

@@ -37,6 +37,17 @@ def witness_payload(ask: Mapping[str, str | None], call: Calling = "positional")
     return {"ask": dict(ask), "call": call, "inputs": {"x": {"type": "float32", "shape": [2], "data": [1.0, 2.0]}}}
 
 
+def await_tokens(deployment: Deployment, ask: Mapping[str, str], tokens: frozenset[str]) -> Answer:
+    """Let the witness fetch a model until some process echoes these tokens, in time; gives the last answer."""
+    return await_agreement(
+        1,
+        lambda: deployment.predict(witness_payload(ask)),
+        lambda answer: answer.tokens == tokens,
+        deadline=deployment.clock.catch_up(deployment.ready_at),
+        patience=deployment.pace.answer,
+    )
+
+
 class Stand:
     """The part of a forest that belongs to one test; models go by the names that its planting gave them."""
 

@@ -41,6 +41,9 @@ from conformance.terminal import write_summary
 from conformance.violations import ViolationError
 from fixtures.targets import TargetError
 
+# The name of the suite among the plugins of pytest.
+SUITE = "servecheck"
+
 # What a command to reproduce a failure need not say.
 OPTION_DEFAULTS = {
     "--clock": None, "--interval": FAST_INTERVAL, "--s3": "moto", "--patience": 1.0, "--matrix": "usual",
@@ -52,6 +55,13 @@ def _clock(chosen: str | None, implementation: Implementation, file: Path) -> Cl
     if chosen == ClockName.DRIVEN and implementation.control is None:
         raise InvalidInputError(f"--clock driven: {file} declares no feature control")
     return ClockName(chosen or (ClockName.TIMED if implementation.control is None else ClockName.DRIVEN))
+
+
+def suite_of(config: pytest.Config) -> Suite:
+    """Give the suite of a run."""
+    suite = config.pluginmanager.get_plugin(SUITE)
+    assert isinstance(suite, Suite)
+    return suite
 
 
 class Suite:

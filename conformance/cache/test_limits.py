@@ -70,11 +70,16 @@ def _of_versions(grow: Grow) -> Planting:
 @planting(_of_versions, configuration=SMALL_CACHE)
 def test_memory_is_within_its_limit_with_old_versions(stand: Stand) -> None:
     """Of five models of which an old version was asked for, a run leaves no more in memory than cache_size."""
+    cached = _asked_for_old_versions(stand)
+    cached.await_eviction()
+    expect_within(cached, cached.in_memory(), cached.memory.limit, "in memory")
+
+
+def _asked_for_old_versions(stand: Stand) -> CachedModels:
     cached = CachedModels(stand)
     for name in stand.models:
         cached.access(name, "3", version="3")
-    cached.await_eviction()
-    expect_within(cached, cached.in_memory(), cached.memory.limit, "in memory")
+    return cached
 
 
 # A server that is told to evict shows it by its limits alone; at short intervals nothing tells one run from the next.
@@ -114,9 +119,7 @@ def test_disk_is_within_its_limit_after_a_run(stand: Stand) -> None:
 @planting(_of_versions, configuration=SMALL_CACHE)
 def test_disk_is_within_its_limit_with_old_versions(stand: Stand) -> None:
     """Of five models of which an old version was asked for, a run leaves no more on disk than disk_cache_size."""
-    cached = CachedModels(stand)
-    for name in stand.models:
-        cached.access(name, "3", version="3")
+    cached = _asked_for_old_versions(stand)
     stand.await_eviction()
     expect_within(cached, cached.loaded_from_disk(), cached.disk.limit, "loaded again without a download")
 

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.lab import Lab
 from conformance.marks import clause
-from conformance.suite import Suite
+from conformance.suite import suite_of
 from conformance.violations import Evidence, ViolationError
 
 # What a configuration says below `predictor`, given the path of a directory of models and that of one model.
@@ -88,9 +88,8 @@ class Attempt:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what asks for the name of a refusal once for each that the implementation has the features for."""
     if "refused" in metafunc.fixturenames:
-        suite = metafunc.config.pluginmanager.get_plugin("servecheck")
-        assert isinstance(suite, Suite)
-        metafunc.parametrize("refused", ALL if "cache" in suite.run.implementation.declares.features else CORE)
+        declares = suite_of(metafunc.config).run.implementation.declares
+        metafunc.parametrize("refused", ALL if "cache" in declares.features else CORE)
 
 
 def _attempt(lab: Lab, name: str) -> Attempt:

@@ -140,10 +140,7 @@ def _renamed(grow: Grow) -> Planting:
 def test_model_file_of_another_name_is_served(stand: Stand) -> None:
     """An ONNX model whose one file is replaced by one of another name is served from that in time."""
     stand.expect_served("renamed")
-    before = list(stand.models["renamed"])
-    stand.put("renamed", _under_another_name(stand.grow()))
-    for key in before:
-        stand.remove_file("renamed", key)
+    _replace(stand, "renamed", _under_another_name(stand.grow()))
     stand.expect_served("renamed")
 
 
@@ -183,12 +180,7 @@ def test_saved_model_of_other_shards_is_served(stand: Stand) -> None:
     stand.expect_served("resharded")
     random = Random(f"{stand.forest.run.seed} shards")
     for shards in SHARDS:
-        before = list(stand.models["resharded"])
-        resharded = saved_model(shards=shards, random=random)
-        stand.put("resharded", resharded)
-        for key in before:
-            if key not in resharded:
-                stand.remove_file("resharded", key)
+        _replace(stand, "resharded", saved_model(shards=shards, random=random))
         stand.expect_served("resharded")
 
 
@@ -262,9 +254,14 @@ def test_model_turns_unversioned_and_back(stand: Stand) -> None:
     """A model may lose its version folders for one model, and get them again."""
     stand.expect_served("model", "2")
     for files, folder in ((stand.grow(), ""), (versions({"5": stand.grow()}), "5")):
-        before = list(stand.models["model"])
-        stand.put("model", files)
-        # Afterwards, as a model that was gone for a moment would be another event.
-        for key in before:
-            stand.remove_file("model", key)
+        _replace(stand, "model", files)
         stand.expect_served("model", folder)
+
+
+def _replace(stand: Stand, name: str, files: Tree) -> None:
+    """Put other files in the place of a model's, and then delete the rest: one gone for a moment is another event."""
+    before = stand.models[name]
+    stand.put(name, files)
+    for key in before:
+        if key not in files:
+            stand.remove_file(name, key)

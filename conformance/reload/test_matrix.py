@@ -13,15 +13,13 @@ from conformance.marks import Naming, PlantingMark, clause
 from conformance.reload import test_events
 from conformance.reload.matrix import Case, all_cases, usual_cases
 from conformance.stand import Stand
-from conformance.suite import Suite
+from conformance.suite import suite_of
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every event in every case of the matrix that it can happen in."""
     if "event" in metafunc.fixturenames:
-        suite = metafunc.config.pluginmanager.get_plugin("servecheck")
-        assert isinstance(suite, Suite)
-        sources = suite.run.implementation.declares.sources
+        sources = suite_of(metafunc.config).run.implementation.declares.sources
         cases = all_cases() if metafunc.config.getoption("--matrix") == "full" else usual_cases(sources)
         metafunc.parametrize("event", [parameter for case in cases for parameter in _events(case)])
 

@@ -12,8 +12,11 @@ class JsonHandler(BaseHTTPRequestHandler):
         return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
 
     def answer(self, status: int, body: object) -> None:
+        """Send a whole answer in JSON."""
+        self.send(status, json.dumps(body).encode())
+
+    def send(self, status: int, content: bytes) -> None:
         """Send a whole answer."""
-        content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

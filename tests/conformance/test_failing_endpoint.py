@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,35 +13,27 @@ import pytest
 import urllib3
 
 from conformance.s3.endpoint import S3, open_s3
+from tests.conformance.json_handler import JsonHandler
 
 FAILURES = {"/well": 0, "/for-a-moment": 2, "/for-good": 1000}
 
 
-class FailingEndpoint(BaseHTTPRequestHandler):
+class FailingEndpoint(JsonHandler):
     """Answers a read of each object only after as many failures as it is meant to have; writes nothing but a bucket."""
 
     asked: Counter[str]
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - named by http.server
         """Fail, or give the object."""
         key = "/" + urlsplit(self.path).path.rpartition("/")[2]
         self.asked[key] += 1
-        self._answer(500 if self.asked[key] <= FAILURES[key] else 200, b"content")
+        self.send(500 if self.asked[key] <= FAILURES[key] else 200, b"content")
 
-    def do_PUT(self) -> None:
+    def do_PUT(self) -> None:  # noqa: N802 - named by http.server
         """Take a bucket for made, and fail to write an object."""
         _, _, key = self.path.removeprefix("/").partition("/")
         self.asked[f"/{key}"] += 1
-        self._answer(500 if key else 200, b"")
-
-    def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        self.send(500 if key else 200, b"")
 
 
 @pytest.fixture

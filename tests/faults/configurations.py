@@ -94,3 +94,13 @@ CACHED_TENSORFLOW_LOCAL = _cached("tensorflow", "local")
 
 EVERYTHING = Configuration("everything", ("python", "onnx", "tensorflow"), ("s3", "local"))
 WITHOUT_THREADS = Configuration("without-threads", EVERYTHING.predictors, EVERYTHING.sources, without=("threads",))
+
+# Of a server that reads from one source only, each of these events is judged with model_path too.
+EVENTS_OF_ONE_MODEL = (
+    "reload.model-removed",
+    "reload.version-added",
+    "reload.version-removed",
+    "reload.structure-changed",
+    "reload.updated-in-place",
+    "reload.versioned-to-unversioned",
+)

@@ -13,7 +13,7 @@ from reference.errors import UnknownModelError
 from reference.models import Models
 from reference.predictor import PREDICT_ARGUMENTS
 from reference.resident import Slot
-from tests.faults.configurations import ONNX_LOCAL, PYTHON_AND_ONNX_LOCAL, PYTHON_LOCAL
+from tests.faults.configurations import EVENTS_OF_ONE_MODEL, ONNX_LOCAL, PYTHON_AND_ONNX_LOCAL, PYTHON_LOCAL
 from tests.faults.registry import fault
 
 _LEFT_OUT: Any = object()
@@ -102,7 +102,6 @@ def _names_collide() -> None:
     seen="plausible: the name is asked for before it is known that there is one model",
     on=[PYTHON_AND_ONNX_LOCAL],
     breaks=["clients.single-name-optional"],
-    # Of a server that reads from one source only every event is judged with model_path.
     also=[
         "clients.arguments-by-name",
         "clients.explicit-version",
@@ -110,12 +109,7 @@ def _names_collide() -> None:
         "config.model-path",
         "layouts.prefix-neighbours",
         "layouts.source-local",
-        "reload.model-removed",
-        "reload.version-added",
-        "reload.version-removed",
-        "reload.structure-changed",
-        "reload.updated-in-place",
-        "reload.versioned-to-unversioned",
+        *EVENTS_OF_ONE_MODEL,
     ],
 )
 def _onnx_needs_a_name() -> None:

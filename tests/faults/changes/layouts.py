@@ -12,6 +12,7 @@ from reference.frameworks import onnx
 from reference.layout import Layout
 from reference.sources import File, Source
 from tests.faults.configurations import (
+    EVENTS_OF_ONE_MODEL,
     ONNX_LOCAL,
     PYTHON_AND_ONNX_LOCAL,
     PYTHON_LOCAL,
@@ -128,19 +129,13 @@ def _model_path_on_s3_not_found() -> None:
     seen="https://github.com/cortexlabs/cortex/issues/1554: local models were not found by one predictor",
     on=[PYTHON_AND_ONNX_LOCAL],
     breaks=["layouts.source-local"],
-    # Of a server that reads from one source only every event is judged with model_path.
     also=[
         "config.model-path",
         "clients.arguments-by-name",
         "clients.explicit-version",
         "clients.single-name-optional",
         "layouts.prefix-neighbours",
-        "reload.model-removed",
-        "reload.version-added",
-        "reload.version-removed",
-        "reload.structure-changed",
-        "reload.updated-in-place",
-        "reload.versioned-to-unversioned",
+        *EVENTS_OF_ONE_MODEL,
     ],
 )
 def _onnx_not_from_a_directory() -> None:
