@@ -6,7 +6,6 @@ from pathlib import Path
 
 from reference.errors import ConfigurationError
 from reference.options import Options
-from reference.serve import serve
 
 
 def _positive(text: str) -> float:
@@ -56,6 +55,8 @@ def main() -> int:
     """Run the command line; return the exit status."""
     arguments = vars(_parser().parse_args())
     del arguments["command"]
+    from reference.serve import serve  # noqa: PLC0415 - each serving process imports this file too, and needs none of it
+
     try:
         serve(Options(**arguments))
     except ConfigurationError as error:

@@ -11,9 +11,11 @@ from granian.server import Server
 
 from reference import config, log
 from reference.catalog import DEFAULT_MODEL
+from reference.eviction import Limits
 from reference.inventory import Inventory
 from reference.keeper import Keeper, ModelPath
 from reference.link import LinkServer
+from reference.loading import Framework
 from reference.local import LocalSource
 from reference.options import Options
 from reference.sources import Source
@@ -41,8 +43,15 @@ def run(options: Options, project: Path, api: config.Api, folder: Path) -> None:
     link.start()
     keeper.start()
     settings = Settings(
-        api,
+        api.name,
         project,
+        project / api.predictor.path,
+        api.predictor.config,
+        _framework(api),
+        api.has_models,
+        api.predictor.model_path is not None,
+        _limits(api),
+        api.predictor.threads_per_process,
         folder,
         key,
         parent=os.getpid(),
@@ -68,6 +77,27 @@ def run(options: Options, project: Path, api: config.Api, folder: Path) -> None:
         server.serve(target_loader=partial(start, settings), wrap_loader=False)
     finally:
         link.stop()
+
+
+def _framework(api: config.Api) -> Framework | None:
+    """Say what loads the models; None for a python predictor, which does so itself."""
+    predictor, models = api.predictor, api.predictor.models
+    if predictor.type == "python":
+        return None
+    return Framework(
+        predictor.type,
+        gpu=api.compute.gpu > 0,
+        inferentia=api.compute.inf > 0,
+        signature_key=predictor.signature_key or (models.signature_key if models else None),
+        signature_keys={entry.name: entry.signature_key for entry in (models.paths if models else None) or ()},
+    )
+
+
+def _limits(api: config.Api) -> Limits | None:
+    models = api.predictor.models
+    if models is None or models.cache_size is None or models.disk_cache_size is None:
+        return None
+    return Limits(models.cache_size, models.disk_cache_size)
 
 
 def _sources(api: config.Api, project: Path, interval: float) -> list[tuple[str | None, Source]]:

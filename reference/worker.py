@@ -5,19 +5,19 @@ import gc
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reference import clients, log
 from reference.catalog import DEFAULT_MODEL
-from reference.config import Api
 from reference.errors import ConfigurationError
 from reference.eviction import Eviction, Limits
 from reference.follower import Follower
 from reference.http import Application, Prediction, RequestLimits
 from reference.link import Link
-from reference.loading import Load, framework_loader
+from reference.loading import Framework, Load, framework_loader
 from reference.models import Models
 from reference.predictor import construct, find_class, predict_arguments, require_load_model
 from reference.process import die_with_parent
@@ -25,10 +25,21 @@ from reference.process import die_with_parent
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a serving process has to know; it crosses the process boundary."""
+    """Everything a serving process has to know; it crosses the process boundary.
 
-    api: Api
+    `predictor` is the file of its class, `config` what its constructor is given, and `framework` None for what loads
+    models by itself. With `has_models` it gets some, a `single` one by model_path, and keeps them within `limits`.
+    """
+
+    api: str
     project: Path
+    predictor: Path
+    config: Mapping[str, Any]
+    framework: Framework | None
+    has_models: bool
+    single: bool
+    limits: Limits | None
+    threads: int
     folder: Path
     key: bytes
     parent: int
@@ -61,31 +72,26 @@ def _say_once(folder: Path, error: ConfigurationError) -> None:
 
 class _Worker:
     def __init__(self, settings: Settings) -> None:
-        api = settings.api
         self._settings = settings
-        self._api = api
-        self._file = settings.project / api.predictor.path
-        self._class = find_class(self._file, api.predictor.type, settings.project)
-        if api.has_models and api.predictor.type == "python":
+        self._file = settings.predictor
+        self._kind = settings.framework.name if settings.framework is not None else "python"
+        self._class = find_class(self._file, self._kind, settings.project)
+        if settings.has_models and settings.framework is None:
             require_load_model(self._class, self._file)
         self._load: Load | None = None
         link = self._link = Link(settings.folder, settings.key)
         self._models = Models(
             link,
             self._load_model,
-            single=DEFAULT_MODEL if api.predictor.model_path is not None else None,
-            preload=not api.caches,
+            single=DEFAULT_MODEL if settings.single else None,
+            preload=settings.limits is None,
         )
-        models = api.predictor.models
-        limits = None
-        if models is not None and models.cache_size is not None and models.disk_cache_size is not None:
-            limits = Limits(models.cache_size, models.disk_cache_size)
-        self._eviction = Eviction(link, self._models, limits)
+        self._eviction = Eviction(link, self._models, settings.limits)
         control = settings.control
         self.application = Application(
             self._summary,
             self._obstacle,
-            RequestLimits(settings.body_limit, settings.request_timeout, api.predictor.threads_per_process),
+            RequestLimits(settings.body_limit, settings.request_timeout, settings.threads),
             reload=(lambda: link.call("reload")) if control else None,
             evict=(lambda: link.call("evict")) if control else None,
         )
@@ -99,13 +105,12 @@ class _Worker:
         return self._load(name, path)
 
     def _make_predictor(self) -> None:
-        kind = self._api.predictor.type
-        offered: dict[str, Any] = {"config": self._api.predictor.config}
-        if kind != "python":
-            self._load = framework_loader(self._api)
-            client = clients.ONNXClient if kind == "onnx" else clients.TensorFlowClient
-            offered[f"{kind}_client"] = client(self._models)
-        elif self._api.has_models:
+        offered: dict[str, Any] = {"config": self._settings.config}
+        if self._settings.framework is not None:
+            self._load = framework_loader(self._settings.framework)
+            client = clients.ONNXClient if self._kind == "onnx" else clients.TensorFlowClient
+            offered[f"{self._kind}_client"] = client(self._models)
+        elif self._settings.has_models:
             offered["python_client"] = clients.PythonClient(self._models)
         # What lives until the end need not be looked at by each collection. Before any model is loaded: what is frozen
         # in a reference cycle would never be let go.
@@ -122,11 +127,11 @@ class _Worker:
         # Whoever was told by one process that the server is ready may be answered by any other.
         self._link.call("serving", self._link.process)
         self.application.ready = True
-        log.event("ready", api=self._api.name)
+        log.event("ready", api=self._settings.api)
 
     def _take(self, predictor: Any) -> None:
         """Load models with this predictor, from before its constructor runs, so that it can get models there."""
-        if self._load is None and self._api.has_models:
+        if self._load is None and self._settings.has_models:
             self._load = lambda _, path: predictor.load_model(path)
 
     def _obstacle(self) -> str:

@@ -26,7 +26,8 @@ from granian.server import Server
 
 import reference.frameworks.onnx
 import reference.s3
-import reference.server  # noqa: F401 - with these two all that a server imports later is there
+import reference.serve
+import reference.server  # noqa: F401 - with these all is there that a server imports later
 from reference.__main__ import main as serve
 from reference.keeper import Keeper
 from reference.link import LinkServer

@@ -9,11 +9,10 @@ from onnx import TensorProto, helper
 
 from fixtures.models.onnx import onnx_model
 from fixtures.targets.directory import DirectoryTarget
-from reference.config import Api
 from reference.errors import InputError
 from reference.frameworks.onnx import OnnxModel
 from reference.frameworks.signatures import choose_signature
-from reference.loading import HardwareMissingError, framework_loader
+from reference.loading import Framework, HardwareMissingError, framework_loader
 
 
 @pytest.mark.parametrize(
@@ -102,12 +101,13 @@ def test_onnx_information(one_input: OnnxModel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "compute", "message"),
-    [("onnx", {"gpu": 1}, "CUDAExecutionProvider"), ("tensorflow", {"inf": 1}, "Neuron runtime")],
+    ("framework", "message"),
+    [
+        (Framework("onnx", gpu=True), "CUDAExecutionProvider"),
+        (Framework("tensorflow", inferentia=True), "Neuron runtime"),
+    ],
 )
-def test_missing_hardware_is_refused(kind: str, compute: dict[str, int], message: str) -> None:
+def test_missing_hardware_is_refused(framework: Framework, message: str) -> None:
     """Hardware that is asked for and not there refuses the load instead of doing without."""
-    predictor = {"type": kind, "path": "predictor.py", "model_path": "m"}
-    api = Api.model_validate({"name": "a", "kind": "RealtimeAPI", "predictor": predictor, "compute": compute})
     with pytest.raises(HardwareMissingError, match=message):
-        framework_loader(api)("m", "path")
+        framework_loader(framework)("m", "path")
