@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable
 from math import inf
 from typing import Protocol
@@ -84,7 +85,7 @@ class Driven:
         self._pace = pace
         self._reload = reload
         self._evict = evict
-        # When each look began, and when it was acknowledged.
+        # When each look began, and when it was acknowledged; one after the other.
         self._looks: list[tuple[float, float]] = []
         self._turn = threading.Lock()
 
@@ -100,8 +101,9 @@ class Driven:
 
     def deadline(self, changed_at: float) -> float:
         """Give the end of the last look that was needed; for ever, if the server has not been told to look so often."""
-        ends = [ended for begun, ended in self._looks if begun > changed_at]
-        return ends[self._needed - 1] if len(ends) >= self._needed else inf
+        first = bisect_right(self._looks, changed_at, key=lambda look: look[0])
+        last = first + self._needed - 1
+        return self._looks[last][1] if last < len(self._looks) else inf
 
     def settle(self, changed_at: float) -> None:
         """Make the server look once more than it needs."""

@@ -9,7 +9,7 @@ def _one(grow: Grow) -> Planting:
 
 
 @clause("clients.arguments-by-name")
-@planting(_one, naming="model_path", witness="by_name")
+@planting(_one, naming="model_path", witness="by_name", one_source=True)
 def test_arguments_are_matched_by_name(stand: Stand) -> None:
     """A class that asks for config, client, headers, query_params and payload in any order gets each of them."""
     payload = {"probe": ["payload"]}
@@ -29,7 +29,7 @@ def test_arguments_are_matched_by_name(stand: Stand) -> None:
 
 
 @clause("clients.arguments-by-name")
-@planting(_one, naming="model_path", witness="only_payload")
+@planting(_one, naming="model_path", witness="only_payload", one_source=True)
 def test_only_the_arguments_asked_for_are_passed(stand: Stand) -> None:
     """A class that asks for its client and the payload alone gets nothing else."""
     payload = {"probe": 1}

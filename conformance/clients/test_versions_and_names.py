@@ -42,7 +42,7 @@ def test_version_string_selects_that_version(stand: Stand) -> None:
 
 
 @clause("clients.explicit-version")
-@planting(_versioned, naming="model_path")
+@planting(_versioned, naming="model_path", one_source=True)
 def test_version_is_selected_without_a_name(stand: Stand) -> None:
     """With model_path the version can be given alone."""
     stand.expect_served("model", "1", version="1")
@@ -82,21 +82,21 @@ def _one(grow: Grow) -> Planting:
 
 
 @clause("clients.single-name-optional")
-@planting(_one, naming="model_path")
+@planting(_one, naming="model_path", one_source=True)
 def test_name_can_be_left_out_with_model_path(stand: Stand) -> None:
     """With model_path no name is needed."""
     stand.expect_served("only", named=False)
 
 
 @clause("clients.sole-name-optional")
-@planting(_one, naming="dir", alone=True)
+@planting(_one, alone=True, one_source=True)
 def test_name_can_be_left_out_in_a_dir_of_one(stand: Stand) -> None:
     """With models.dir that holds one model no name is needed."""
     stand.expect_served("only", named=False)
 
 
 @clause("clients.sole-name-optional")
-@planting(_one, naming="paths", alone=True)
+@planting(_one, naming="paths", alone=True, one_source=True)
 def test_name_can_be_left_out_with_one_path(stand: Stand) -> None:
     """With models.paths of one entry no name is needed."""
     stand.expect_served("only", named=False)

@@ -16,7 +16,7 @@ def _two(grow: Grow) -> Planting:
 
 
 @clause("config.model-path")
-@planting(_one, naming="model_path")
+@planting(_one, naming="model_path", one_source=True)
 def test_model_path_names_the_model(stand: Stand) -> None:
     """The one model of an API is named by model_path."""
     stand.expect_served("only", "2")
@@ -39,7 +39,7 @@ def test_models_dir_holds_several_models(stand: Stand) -> None:
 
 
 @clause("config.model-path-alias")
-@planting(_two, naming="paths-by-alias")
+@planting(_two, naming="paths-by-alias", one_source=True)
 def test_entry_may_say_model_path_for_path(stand: Stand) -> None:
     """Entries of models.paths may give their path as model_path."""
     stand.expect_served("first")

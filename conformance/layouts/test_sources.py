@@ -11,14 +11,14 @@ def _one_model(grow: Grow) -> Planting:
 
 
 @clause("layouts.source-s3")
-@planting(_one_model, naming="model_path")
+@planting(_one_model, naming="model_path", one_predictor=True)
 def test_model_path_is_an_s3_prefix(stand: Stand) -> None:
     """A model below an S3 prefix is served."""
     stand.expect_served("only")
 
 
 @clause("layouts.source-local")
-@planting(_one_model, naming="model_path")
+@planting(_one_model, naming="model_path", one_predictor=True)
 def test_model_path_is_a_local_directory(stand: Stand) -> None:
     """A model in a local directory is served."""
     stand.expect_served("only")
@@ -119,7 +119,7 @@ def _neighbours_of_a_model_path(grow: Grow) -> Planting:
 
 
 @clause("layouts.prefix-neighbours")
-@planting(_neighbours_of_a_model_path, naming="model_path")
+@planting(_neighbours_of_a_model_path, naming="model_path", one_predictor=True)
 def test_model_path_does_not_take_in_its_neighbours(stand: Stand) -> None:
     """A model_path .../foo/ serves foo alone, though foobar/ and foo7/ lie beside it."""
     stand.expect_served("foo", "1")

@@ -25,7 +25,7 @@ def _some_models(grow: Grow) -> Planting:
 
 @pytest.mark.parametrize("kind", OUTAGES)
 @clause("reload.source-outage")
-@planting(_some_models, alone=True, sources=("s3",))
+@planting(_some_models, alone=True, sources=("s3",), one_predictor=True)
 def test_outage_is_no_deletion(stand: Stand, kind: FaultKind) -> None:
     """While S3 is down, or refuses, every model is served as before; afterwards what has changed is found."""
     _expect_all_served_through(stand, kind)
@@ -34,7 +34,7 @@ def test_outage_is_no_deletion(stand: Stand, kind: FaultKind) -> None:
 
 
 @clause("reload.source-outage")
-@planting(_some_models, naming="paths", alone=True, sources=("s3",))
+@planting(_some_models, naming="paths", alone=True, sources=("s3",), one_predictor=True)
 def test_outage_of_all_paths_is_no_deletion(stand: Stand) -> None:
     """With models.paths too, an outage leaves every model served as before, and ends."""
     _expect_all_served_through(stand, "outage")
@@ -59,7 +59,7 @@ def _one_model(grow: Grow) -> Planting:
 
 
 @clause("reload.source-outage")
-@planting(_one_model, naming="model_path", sources=("s3",))
+@planting(_one_model, naming="model_path", sources=("s3",), one_predictor=True)
 def test_refusal_of_the_model_path_is_no_deletion(stand: Stand) -> None:
     """With model_path too, the model is served as before while S3 refuses, and its next version afterwards."""
     before = stand.expect_served("only", "1").tokens
@@ -72,7 +72,7 @@ def test_refusal_of_the_model_path_is_no_deletion(stand: Stand) -> None:
 
 
 @clause("reload.source-outage")
-@planting(_some_models, alone=True, sources=("s3",), clocks=BY_ITSELF)
+@planting(_some_models, alone=True, sources=("s3",), clocks=BY_ITSELF, one_predictor=True)
 def test_requests_do_not_fail_while_s3_is_slow(stand: Stand) -> None:
     """While each answer of S3 is late no request fails, and what has changed meanwhile is found."""
     before = stand.expect_served("staying").tokens
@@ -165,7 +165,7 @@ def _racing_alone(grow: Grow) -> Planting:
 
 
 @clause("reload.list-get-race")
-@planting(_racing_alone, naming="model_path", sources=("s3",))
+@planting(_racing_alone, naming="model_path", sources=("s3",), one_predictor=True)
 def test_object_of_the_model_path_vanishes_before_its_download(stand: Stand) -> None:
     """With model_path too, an object that is deleted between listing and download ends nothing."""
     stand.expect_served("racing", "1")
@@ -215,7 +215,7 @@ def test_all_models_can_be_served_from_the_moment_of_readiness(stand: Stand) -> 
 
 
 @clause("reload.ready-is-complete")
-@planting(_several, naming="paths", sources=("s3",), started=False, clocks=BY_ITSELF)
+@planting(_several, naming="paths", sources=("s3",), started=False, clocks=BY_ITSELF, one_predictor=True)
 def test_all_paths_can_be_served_from_the_moment_of_readiness(stand: Stand) -> None:
     """With models.paths too, readiness means that each path can be served."""
     _expect_complete_when_ready(stand)
@@ -242,7 +242,7 @@ def test_latest_version_can_be_served_from_the_moment_of_readiness(stand: Stand)
 
 @pytest.mark.parametrize("kind", OUTAGES)
 @clause("reload.ready-is-complete")
-@planting(_several, sources=("s3",), started=False, clocks=BY_ITSELF)
+@planting(_several, sources=("s3",), started=False, clocks=BY_ITSELF, one_predictor=True)
 def test_server_is_not_ready_before_it_has_seen_its_source(stand: Stand, kind: FaultKind) -> None:
     """A server that cannot reach S3 as it starts is not ready; it tries again, and then is, with all of its models."""
     deployment = stand.deployment
