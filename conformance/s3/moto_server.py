@@ -10,16 +10,12 @@ from werkzeug.serving import make_server
 from conformance.processes import announce
 
 
-class _KeepAlive(MotoRequestHandler):
-    # Without it, each request costs a connection and a thread.
-    protocol_version = "HTTP/1.1"
-
-
 def main() -> None:
     """Serve on a free port of this machine until killed."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    # S3 and nothing else: to find the service that each request is for takes as long as to answer it.
-    server = make_server("127.0.0.1", 0, create_backend_app("s3"), threaded=True, request_handler=_KeepAlive)
+    # S3 and nothing else: to find the service that a request is for takes as long as to answer it.
+    app = create_backend_app("s3")
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     announce(Path(sys.argv[1]), f"http://{server.host}:{server.port}")
     server.serve_forever()
 
