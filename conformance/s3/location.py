@@ -42,6 +42,10 @@ class Location:
                     max_pool_connections=16,
                     signature_version="s3v4",
                     s3={"addressing_style": "path"},
+                    # Endpoints of some age know no trailing checksums, and their logs tell the suite from a server.
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                    user_agent="servecheck",
                 ),
             )
         except ValueError as error:
