@@ -23,8 +23,8 @@ STEPS = 24
 # On each server. One that works by itself takes an interval for each step after which it is to have looked, and S3
 # takes longer for all that is published than a directory.
 PROGRAMS: Mapping[tuple[ClockName, Source], int] = {
-    (ClockName.DRIVEN, "local"): 60,
-    (ClockName.DRIVEN, "s3"): 15,
+    (ClockName.DRIVEN, "local"): 40,
+    (ClockName.DRIVEN, "s3"): 10,
     (ClockName.TIMED, "local"): 2,
     (ClockName.TIMED, "s3"): 1,
 }
