@@ -107,8 +107,6 @@ def _names_collide() -> None:
         "clients.explicit-version",
         "clients.sole-name-optional",
         "config.model-path",
-        "layouts.prefix-neighbours",
-        "layouts.source-local",
         *EVENTS_OF_ONE_MODEL,
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import reference.__main__ as command_line
+import reference.serve as command
 from reference import config, worker
 from reference.errors import ConfigurationError
 from reference.options import Options
@@ -167,7 +167,7 @@ def _python_needs_a_model() -> None:
 )
 def _refusal_without_field() -> None:
     """A refused configuration is called invalid, and nothing more is said."""
-    serve = command_line.serve
+    serve = command.serve
 
     def curt(options: Options) -> None:
         try:
@@ -175,7 +175,7 @@ def _refusal_without_field() -> None:
         except ConfigurationError:
             raise ConfigurationError("the configuration is not valid") from None
 
-    command_line.serve = curt
+    command.serve = curt
 
 
 @fault(
@@ -186,7 +186,7 @@ def _refusal_without_field() -> None:
 )
 def _refusal_exits_with_success() -> None:
     """A server that refuses its configuration exits with status 0."""
-    serve = command_line.serve
+    serve = command.serve
 
     def polite(options: Options) -> None:
         try:
@@ -194,7 +194,7 @@ def _refusal_exits_with_success() -> None:
         except ConfigurationError as error:
             print(f"error: {error}")
 
-    command_line.serve = polite
+    command.serve = polite
 
 
 @fault(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import reference.__main__ as command_line
+import reference.serve as command
 from reference.eviction import Eviction
 from reference.layout import Version
 from reference.options import Options
@@ -57,12 +57,12 @@ def _store_by_name() -> None:
 @variation("other-temporary-folder", allowed="where a model lies on disk is a matter of the server")
 def _other_temporary_folder() -> None:
     """The store lies in a folder whose name has a space and letters beyond ASCII."""
-    serve = command_line.serve
+    serve = command.serve
 
     def elsewhere(options: Options) -> None:
         serve(replace(options, store=options.store or Path(tempfile.gettempdir()) / "mödel store"))
 
-    command_line.serve = elsewhere
+    command.serve = elsewhere
 
 
 @variation("evicts-from-disk-first", allowed="the order of the two layers within a run is not said")
