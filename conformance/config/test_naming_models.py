@@ -16,7 +16,7 @@ def _two(grow: Grow) -> Planting:
 
 
 @clause("config.model-path")
-@planting(_one, naming="model_path", one_source=True)
+@planting(_one, naming="model_path")
 def test_model_path_names_the_model(stand: Stand) -> None:
     """The one model of an API is named by model_path."""
     stand.expect_served("only", "2")

@@ -11,14 +11,14 @@ def _one_model(grow: Grow) -> Planting:
 
 
 @clause("layouts.source-s3")
-@planting(_one_model, naming="model_path", one_predictor=True)
+@planting(_one_model, naming="model_path")
 def test_model_path_is_an_s3_prefix(stand: Stand) -> None:
     """A model below an S3 prefix is served."""
     stand.expect_served("only")
 
 
 @clause("layouts.source-local")
-@planting(_one_model, naming="model_path", one_predictor=True)
+@planting(_one_model, naming="model_path")
 def test_model_path_is_a_local_directory(stand: Stand) -> None:
     """A model in a local directory is served."""
     stand.expect_served("only")

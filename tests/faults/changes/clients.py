@@ -107,6 +107,7 @@ def _names_collide() -> None:
         "clients.explicit-version",
         "clients.sole-name-optional",
         "config.model-path",
+        "layouts.source-local",
         *EVENTS_OF_ONE_MODEL,
     ],
 )

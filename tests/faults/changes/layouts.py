@@ -102,9 +102,6 @@ def _dies_on_stray_file() -> None:
     breaks=["layouts.source-s3"],
     also=[
         "config.model-path",
-        "clients.arguments-by-name",
-        "clients.explicit-version",
-        "clients.single-name-optional",
         "layouts.prefix-neighbours",
         "reload.list-get-race",
         "reload.source-outage",
@@ -134,7 +131,6 @@ def _model_path_on_s3_not_found() -> None:
         "clients.arguments-by-name",
         "clients.explicit-version",
         "clients.single-name-optional",
-        "layouts.prefix-neighbours",
         *EVENTS_OF_ONE_MODEL,
     ],
 )
