@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from reference.catalog import Model
+from reference.holding import Held
+from reference.inventory import Inventory
+from reference.layout import analyse
 from reference.models import Models
 from reference.resident import Failure, Resident, Slot
+from reference.sources import File
 from tests.faults.configurations import ONNX_LOCAL, PYTHON_LOCAL
 from tests.faults.registry import fault
 
@@ -17,6 +21,10 @@ Arrange = Callable[[Models, str, Mapping[str, int]], tuple[Model, list[Slot]]]
 
 # What each process knows of versions that it has had once, by model and version.
 _REMEMBERED: weakref.WeakKeyDictionary[Models, dict[tuple[str, str], Any]] = weakref.WeakKeyDictionary()
+
+
+def _keys(files: Iterable[File]) -> set[str]:
+    return {file.key for file in files}
 
 
 def _remembered(models: Models) -> dict[tuple[str, str], Any]:
@@ -96,17 +104,21 @@ def _failure_outlives_the_version() -> None:
     needs=["programs"],
 )
 def _removal_hides_an_update() -> None:
-    """When a version is removed, another one that was overwritten at the same time is taken for unchanged."""
-    arrange: Arrange = Models._arrange
+    """When a version is removed, another one whose files are overwritten at the same time is taken for unchanged."""
+    settle = Inventory._settle
 
-    def one_thing_at_a_time(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
-        known = self._models.get(name)
-        stamps = {slot.label: slot.stamp for slot in known.descending} if known else {}
-        if stamps.keys() - versions.keys():
-            versions = {label: stamps.get(label, stamp) for label, stamp in versions.items()}
-        return arrange(self, name, versions)
+    def one_thing_at_a_time(self: Inventory, held: Held, listed: list[File], looked_at: float) -> bool:
+        before = {label: entry.version.listed for label, entry in held.entries.items()}
+        now = {label: version.listed for label, version in analyse(listed, held.root, self._kind).versions.items()}
+        overwritten = [label for label in before.keys() & now.keys() if _keys(before[label]) == _keys(now[label])]
+        known = {file.key: file for label in overwritten for file in before[label]}
+        as_taken = [known.get(file.key, file) for file in listed] if before.keys() - now.keys() else listed
+        complete = settle(self, held, as_taken, looked_at)
+        if complete:
+            held.listed = listed
+        return complete
 
-    Models._arrange = one_thing_at_a_time
+    Inventory._settle = one_thing_at_a_time
 
 
 @fault(
