@@ -1,7 +1,7 @@
 """How this process turns the files of a model into what its clients use, by predictor type and hardware."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Load = Callable[[str, str], Any]
@@ -16,7 +16,7 @@ class Framework:
     gpu: bool = False
     inferentia: bool = False
     signature_key: str | None = None
-    signature_keys: Mapping[str, str | None] | None = None
+    signature_keys: Mapping[str, str | None] = field(default_factory=dict)
 
 
 class HardwareMissingError(RuntimeError):
@@ -46,8 +46,8 @@ def _tensorflow(framework: Framework) -> Load:
         return _refusal("compute.inf is set: serving this model needs the Neuron runtime, which is not available here")
     from reference.frameworks.tensorflow import SavedModel  # noqa: PLC0415 - takes seconds, only where it is used
 
-    own = framework.signature_keys or {}
-    return lambda name, path: SavedModel(path, own.get(name) or framework.signature_key)
+    own, by_default = framework.signature_keys, framework.signature_key
+    return lambda name, path: SavedModel(path, own.get(name) or by_default)
 
 
 def _refusal(reason: str) -> Load:
