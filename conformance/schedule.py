@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from math import ceil, inf
 from typing import NamedTuple
 
 from conformance import timing
@@ -28,13 +29,15 @@ from conformance.violations import Evidence, ViolationError
 class _Crowd(NamedTuple):
     servers: int
     tests: int
+    turns: float
 
 
 # With short intervals the processors are the limit, with long ones it is patience: seconds between two scans from
-# which on a server idles most of the time, and how many servers and how many tests on one there are at once.
+# which on a server idles most of the time, how many servers and how many tests on one there are at once, and how many
+# plantings whose tests have a server one after the other share one.
 _IDLING_INTERVAL = 5.0
-_FEW = _Crowd(3, 8)
-_MANY = _Crowd(12, 64)
+_FEW = _Crowd(3, 8, inf)
+_MANY = _Crowd(24, 64, 5)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ class Schedule:
             if ground not in self._begun:
                 self._begun.add(ground)
                 crowd = self._crowd(ground)
-                self._executors[crowd].submit(self._judge, ground, crowd.tests)
+                for scenarios in self._parts(ground, crowd):
+                    self._executors[crowd].submit(self._judge, ground, scenarios, crowd.tests)
         return self._results[scenario_id].result()
 
     def _crowd(self, ground: Ground) -> _Crowd:
@@ -103,9 +107,18 @@ class Schedule:
         idles = clock is not ClockName.DRIVEN and self._run.pace_of(clock).intervals.reload >= _IDLING_INTERVAL
         return _MANY if idles else _FEW
 
-    def _judge(self, ground: Ground, side_by_side: int) -> None:
-        """Let a forest stand for as long as its scenarios take."""
+    def _parts(self, ground: Ground, crowd: _Crowd) -> list[list[Scenario]]:
+        """Share the scenarios of a ground among as many servers as it takes; those of one planting stay together."""
         scenarios = self._scenarios[ground]
+        taking_turns = dict.fromkeys(scenario.plant for scenario in scenarios if scenario.exclusive)
+        servers = max(1, ceil(len(taking_turns) / crowd.turns))
+        part_of = {plant: number % servers for number, plant in enumerate(taking_turns)}
+        return [
+            [scenario for scenario in scenarios if part_of.get(scenario.plant, 0) == part] for part in range(servers)
+        ]
+
+    def _judge(self, ground: Ground, scenarios: list[Scenario], side_by_side: int) -> None:
+        """Let a forest stand for as long as its scenarios take."""
         try:
             forest = Forest(self._run, ground, list(dict.fromkeys(scenario.plant for scenario in scenarios)))
             try:

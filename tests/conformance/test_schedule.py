@@ -13,7 +13,7 @@ from conformance.deployment import ServerDiedError
 from conformance.forest import Forest, Ground, Setting
 from conformance.implementation import load_implementation
 from conformance.marks import Grow, Plant, Planting
-from conformance.run import Run
+from conformance.run import FAST_INTERVAL, Run
 from conformance.schedule import Scenario, Schedule
 from conformance.violations import Evidence, ViolationError
 from tests.conformance.suite_runs import ROOT
@@ -37,11 +37,12 @@ class Plantings:
 
 
 @pytest.fixture
-def schedule(monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedule]:
-    """Make a schedule that starts no servers."""
+def schedule(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Schedule]:
+    """Make a schedule that starts no servers; those that it would start have the interval that the test gives."""
     monkeypatch.setattr(schedule_module, "Forest", Plantings)
     file = ROOT / "conformance" / "implementations" / "reference.toml"
-    run = Run(load_implementation(Path(file)), patience=1.0, seed=1, s3_endpoint="moto", keep=False)
+    interval = getattr(request, "param", FAST_INTERVAL)
+    run = Run(load_implementation(Path(file)), interval=interval, patience=1.0, seed=1, s3_endpoint="moto", keep=False)
     schedule = Schedule(run)
     yield schedule
     schedule.close()
@@ -107,3 +108,15 @@ def test_death_is_not_explained_by_a_violation(schedule: Schedule) -> None:
     with pytest.raises(ViolationError, match="expected this"):
         schedule.result("breaks")
     assert schedule.unrepeated(explained=False) == [f"{ONE}: it died"]
+
+
+@pytest.mark.parametrize(("schedule", "together"), [(0.5, 12), (10.0, 4)], indirect=["schedule"])
+def test_idling_servers_share_what_takes_turns(schedule: Schedule, together: int) -> None:
+    """Twelve plantings that take turns have one server where servers are busy, and three where they mostly idle."""
+    seen: list[int] = []
+    for number in range(6):
+        expect(schedule, f"{number}", ONE, lambda forest: seen.append(len(forest.plantings)))
+    for number in range(6):
+        schedule.result(f"{number}")
+        schedule.result(f"beside-{number}")
+    assert seen == [together] * 6
