@@ -73,11 +73,10 @@ def _say_once(folder: Path, error: ConfigurationError) -> None:
 class _Worker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._file = settings.predictor
         self._kind = settings.framework.name if settings.framework is not None else "python"
-        self._class = find_class(self._file, self._kind, settings.project)
+        self._class = find_class(settings.predictor, self._kind, settings.project)
         if settings.has_models and settings.framework is None:
-            require_load_model(self._class, self._file)
+            require_load_model(self._class, settings.predictor)
         self._load: Load | None = None
         link = self._link = Link(settings.folder, settings.key)
         self._models = Models(
@@ -118,8 +117,9 @@ class _Worker:
         gc.freeze()
         self._models.followed.wait()
         try:
-            predictor = construct(self._class, offered, self._file, self._settings.project, self._take)
-            arguments = predict_arguments(predictor, self._file)
+            file, project = self._settings.predictor, self._settings.project
+            predictor = construct(self._class, offered, file, project, self._take)
+            arguments = predict_arguments(predictor, file)
         except ConfigurationError as error:
             _say_once(self._settings.folder, error)
             os._exit(1)  # the process that started this one ends with it

@@ -110,7 +110,7 @@ def test_death_is_not_explained_by_a_violation(schedule: Schedule) -> None:
     assert schedule.unrepeated(explained=False) == [f"{ONE}: it died"]
 
 
-@pytest.mark.parametrize(("schedule", "together"), [(0.5, 12), (10.0, 4)], indirect=["schedule"])
+@pytest.mark.parametrize(("schedule", "together"), [(FAST_INTERVAL, 12), (10.0, 4)], indirect=["schedule"])
 def test_idling_servers_share_what_takes_turns(schedule: Schedule, together: int) -> None:
     """Twelve plantings that take turns have one server where servers are busy, and three where they mostly idle."""
     seen: list[int] = []
