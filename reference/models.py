@@ -109,7 +109,7 @@ class Models:
         slots: list[Slot] = []
         for label, stamp in versions.items():
             slot = kept.get(label) or Slot(name, label, stamp, self.supply)
-            if slot.stamp != stamp and (slot.resident is not None or slot.failure is not None):
+            if slot.stamp != stamp and slot.in_use:
                 stale.append(slot)
             slots.append(slot)
         model = Model.of(name, slots)

@@ -116,6 +116,15 @@ class Slot:
         """Whether nothing is known that keeps it from being served."""
         return self.resident is not None or self.failure is None
 
+    @property
+    def in_use(self) -> bool:
+        """Whether newer content has something to replace: what is resident, what failed to load, or what a load began.
+
+        A load that begins after this was False finds whatever content the keeper had offered by then.
+        """
+        # In this order: a load that ends meanwhile has left something.
+        return self._lock.locked() or self.resident is not None or self.failure is not None
+
     def get(self) -> Resident:
         """Return what is resident, loading it first if nothing is; raises LoadError.
 

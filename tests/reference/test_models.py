@@ -1,5 +1,7 @@
 """The models of one process by themselves, without a keeper."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any, cast
 
 import pytest
@@ -8,6 +10,7 @@ from reference.catalog import Catalog
 from reference.link import Link
 from reference.models import Models
 from reference.resident import Candidate
+from tests.reference.harness import ALLOWANCE
 
 
 class FakeLink:
@@ -41,3 +44,29 @@ def test_older_content_of_a_lower_version_is_never_the_latest(preload: bool) -> 
     for each in stale:
         models.renew(*each)
     assert models.get("m", "latest").content == "content 30 of 1"
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_update_of_a_version_that_is_being_loaded_is_served(preload: bool) -> None:
+    """Content that comes in while a request loads what was there before is loaded too when the catalog is taken in."""
+    link = FakeLink()
+    begun, go_on = Event(), Event()
+
+    def load(_: str, path: str) -> str:
+        begun.set()
+        assert go_on.wait(ALLOWANCE)
+        return path
+
+    models = Models(cast("Link", link), load, preload=preload)
+    link.stamps = {"1": 10}
+    models.apply(Catalog(1, {"m": dict(link.stamps)}))
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(models.get, "m", "1")
+        assert begun.wait(ALLOWANCE)
+        link.stamps = {"1": 20}
+        stale = models.apply(Catalog(2, {"m": dict(link.stamps)}))
+        go_on.set()
+        request.result()
+    for each in stale:
+        models.renew(*each)
+    assert models.get("m", "1").content == "content 20 of 1"
