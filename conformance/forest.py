@@ -138,8 +138,11 @@ class Forest:
         return self._models[plant]
 
     def owner(self, token: str) -> str:
-        """Say which file carries a token, also one that has been replaced since."""
-        return self._owners.get(token, "a file that was never published")
+        """Say which file carries a token, or carried it until something else took its place."""
+        if token not in self._owners:
+            return "a file that was never published"
+        is_current = any(token in tree.tokens.values() for _, tree in self._published())
+        return self._owners[token] if is_current else f"{self._owners[token]} as it was before"
 
     def requests_since(self, plant: Plant, moment: float) -> list[Request]:
         """Give what the server has asked of S3 about the models of a planting since a moment of `timing.now`."""
@@ -221,7 +224,7 @@ class Forest:
     def _published(self) -> Iterator[tuple[str, Tree]]:
         """Give the models as they are now, each with its place, and the strays, which lie beside them."""
         for plant, planting in self.plantings.items():
-            for name, tree in self._models[plant].items():
+            for name, tree in tuple(self._models[plant].items()):  # other tests may add models meanwhile
                 yield self.published_name(plant, name), tree
             yield "", Tree({self.stray_key(plant, key): file for key, file in planting.strays.items()})
 
