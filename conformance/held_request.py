@@ -1,4 +1,4 @@
-"""A request that stays under way for as long as a test wants: the witness holds its model until it is told to go on."""
+"""A request that stays under way for as long as a test wants: the witness holds its model, or loads it, until then."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from conformance import timing
 from conformance.deployment import Answer
-from conformance.problems import HarnessError
+from conformance.marks import Grow
+from conformance.problems import HarnessError, UnobservableError
 from conformance.stand import Stand
+from fixtures.trees import File, Tree
+
+# Names what keeps the witness loading a model that has this file.
+BRAKE = "brake.txt"
 
 
 @contextlib.contextmanager
@@ -20,24 +25,63 @@ def held_request(stand: Stand, name: str) -> Iterator[Future[Answer]]:
     Only of the python and the onnx predictor, as that of TensorFlow is one call; raises `HarnessError` when the request
     ends first.
     """
-    signal = f"go-on-{secrets.token_hex(4)}"
-    pace = stand.deployment.pace
-    longest = pace.settle + pace.evict
+    signal = stand.deployment.journal_folder / f"go-on-{secrets.token_hex(4)}"
     with ThreadPoolExecutor(1) as pool:
-        hold = {"hold": signal, "longest": longest}
-        request = pool.submit(stand.ask, name, more=hold, timeout=longest + pace.answer)
-
-        def is_held() -> bool | None:
-            if request.done():
-                raise HarnessError(f"the request for {name} was not held: {stand.describe(request.result())}")
-            return True if any(line.get("until") == signal for line in stand.deployment.journals()) else None
-
+        request = pool.submit(
+            stand.ask, name, more={"hold": signal.name, "longest": _longest(stand)}, timeout=_patience(stand)
+        )
         try:
-            if not timing.poll(is_held, until=timing.now() + pace.answer):
-                raise HarnessError(f"the request for {name} did not begin in {pace.answer:g} s")
+            if not _is_held(stand, request, signal.name):
+                raise HarnessError(f"the request for {name} was not held: {stand.describe(request.result())}")
             yield request
         finally:
-            (stand.deployment.journal_folder / signal).touch()
+            signal.touch()
+
+
+def braked(grow: Grow) -> Tree:
+    """Make a model of the python predictor whose load `held_load` can hold."""
+    return grow() | Tree({BRAKE: File(f"brake-{grow.random.getrandbits(64):016x}")})
+
+
+@contextlib.contextmanager
+def held_load(stand: Stand, name: str) -> Iterator[Future[Answer]]:
+    """Give a request that loads a model, `braked` and not in memory; the load ends with the block.
+
+    Raises `UnobservableError` when the request ends without a load.
+    """
+    brake = stand.deployment.journal_folder / stand.models[name][BRAKE].read().decode()
+    with ThreadPoolExecutor(1) as pool:
+        brake.write_text(str(_longest(stand)))
+        try:
+            request = pool.submit(stand.ask, name, timeout=_patience(stand))
+            if not _is_held(stand, request, brake.name):
+                raise UnobservableError(f"model {name} is not loaded when it is asked for")
+            yield request
+        finally:
+            brake.unlink()
+
+
+def _longest(stand: Stand) -> float:
+    pace = stand.deployment.pace
+    return pace.settle + pace.evict
+
+
+def _patience(stand: Stand) -> float:
+    return _longest(stand) + stand.deployment.pace.answer
+
+
+def _is_held(stand: Stand, request: Future[Answer], signal: str) -> bool:
+    """Wait until the witness tells that it waits for a signal, or until the request has ended without that."""
+
+    def has_begun() -> bool | None:
+        if any(line.get("until") == signal for line in stand.deployment.journals()):
+            return True
+        return False if request.done() else None
+
+    held = timing.poll(has_begun, until=timing.now() + stand.deployment.pace.answer)
+    if held is None:
+        raise HarnessError(f"a request that was to be held did not begin in {stand.deployment.pace.answer:g} s")
+    return held
 
 
 def expect_held_during(stand: Stand, name: str, act: Callable[[], None], *, seconds: float) -> None:

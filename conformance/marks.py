@@ -102,6 +102,7 @@ SMALL_CACHE = Configuration(cache_size=2, disk_cache_size=4)
 
 # A request is under way while others are answered, and the server told to look at its source.
 THREADED = Configuration(threads_per_process=4)
+THREADED_CACHE = Configuration(cache_size=2, disk_cache_size=4, threads_per_process=8)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """Models that change while a cache holds them, or holds them no more."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 from conformance.broken_content import BROKEN
 from conformance.cache.cached import CachedModels
-from conformance.marks import SMALL_CACHE, Grow, Planting, clause, planting
+from conformance.held_request import braked, held_load
+from conformance.marks import SMALL_CACHE, THREADED_CACHE, Grow, Planting, clause, planting
 from conformance.stand import Stand
 from fixtures.trees import versions
 
@@ -40,6 +43,31 @@ def test_change_of_an_evicted_model_is_served(stand: Stand) -> None:
     stand.expect_served("extended", "2")
     stand.expect_served("extended", "1", version="1")
     stand.expect_gone("leaving")
+
+
+def _to_be_overtaken(grow: Grow) -> Planting:
+    return Planting({"overtaken": braked(grow), "one": grow(), "another": grow()})
+
+
+# One server takes content from both sources in the same way once it is there.
+@clause("cache.reload")
+@planting(_to_be_overtaken, predictors=("python",), configuration=THREADED_CACHE, one_source=True)
+def test_update_of_a_model_that_is_being_loaded_is_served(stand: Stand) -> None:
+    """Overwritten while a request loads what it was before, a model is served as it is now from then on."""
+    cached = CachedModels(stand)
+    cached.access_all(stand.models)
+    cached.await_eviction()
+    with ThreadPoolExecutor(1) as pool:
+        with held_load(stand, "overtaken"):
+            stand.put("overtaken", stand.grow())
+            # The call that makes a driven server look may wait for the load.
+            looking = pool.submit(stand.settle)
+            wait([looking], timeout=stand.deployment.pace.settle)
+        looking.result()
+    # The deadline counts from here, and not from before the load could end.
+    stand.put("one", stand.grow())
+    stand.expect_served("one")
+    stand.expect_served("overtaken")
 
 
 def _to_be_broken(grow: Grow) -> Planting:

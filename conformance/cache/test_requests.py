@@ -8,14 +8,13 @@ from conformance import timing
 from conformance.cache.cached import CachedModels, expect_within, listed
 from conformance.deployment import Answer
 from conformance.held_request import expect_held_during
-from conformance.marks import SMALL_CACHE, Configuration, Grow, Planting, clause, planting
+from conformance.marks import SMALL_CACHE, THREADED_CACHE, Grow, Planting, clause, planting
 from conformance.problems import UnobservableError
 from conformance.stand import Stand
 from fixtures.trees import versions
 
 AT_ONCE = 4
 ATTEMPTS = 4
-THREADED_CACHE = Configuration(cache_size=2, disk_cache_size=4, threads_per_process=2 * AT_ONCE)
 
 
 def _burst(grow: Grow) -> Planting:

@@ -32,6 +32,16 @@ def call(function, ask, how, *given, **named):
     return function(*given, model_version=ask["version"]) if ask else function(*given)
 
 
+def brake(name):
+    """Keep a load under way while a file of this name lies in the journal folder, at most the seconds that it holds."""
+    file = Path(JOURNAL_FOLDER, name)
+    if file.exists():
+        note("holding", until=name)
+        end = time.monotonic() + float(file.read_text())
+        while file.exists() and time.monotonic() < end:
+            threading.Event().wait(0.01)
+
+
 def hold(payload):
     """Keep a request open until a file of the name in its payload lies in the journal folder, at most `longest` s."""
     if "hold" in payload:
@@ -105,8 +115,14 @@ class PythonPredictor:
         note("constructed")
 
     def load_model(self, model_path):
-        """Read every file; a file `raise.txt` makes the load fail, `return.json` replaces the object returned."""
+        """Read every file.
+
+        A file `raise.txt` makes the load fail, `return.json` replaces the object returned, and `brake.txt` names what
+        keeps the load under way.
+        """
         model = Model(model_path)
+        if "brake.txt" in model.files:
+            brake(Path(model_path, "brake.txt").read_text())
         if "return.json" in model.files:
             returns = Path(model_path, "return.json").read_text().strip()
             note("loaded", path=str(model_path), returns=returns)
