@@ -26,10 +26,9 @@ def held_request(stand: Stand, name: str) -> Iterator[Future[Answer]]:
     ends first.
     """
     signal = stand.deployment.journal_folder / f"go-on-{secrets.token_hex(4)}"
+    hold = {"hold": signal.name, "longest": _longest(stand)}
     with ThreadPoolExecutor(1) as pool:
-        request = pool.submit(
-            stand.ask, name, more={"hold": signal.name, "longest": _longest(stand)}, timeout=_patience(stand)
-        )
+        request = pool.submit(stand.ask, name, more=hold, timeout=_patience(stand))
         try:
             if not _is_held(stand, request, signal.name):
                 raise HarnessError(f"the request for {name} was not held: {stand.describe(request.result())}")
@@ -51,7 +50,7 @@ def held_load(stand: Stand, name: str) -> Iterator[Future[Answer]]:
     """
     brake = stand.deployment.journal_folder / stand.models[name][BRAKE].read().decode()
     with ThreadPoolExecutor(1) as pool:
-        brake.write_text(str(_longest(stand)))
+        brake.touch()
         try:
             request = pool.submit(stand.ask, name, timeout=_patience(stand))
             if not _is_held(stand, request, brake.name):

@@ -33,13 +33,12 @@ def call(function, ask, how, *given, **named):
 
 
 def brake(name):
-    """Keep a load under way while a file of this name lies in the journal folder, at most the seconds that it holds."""
+    """Keep a load under way for as long as a file of this name lies in the journal folder."""
     file = Path(JOURNAL_FOLDER, name)
     if file.exists():
         note("holding", until=name)
-        end = time.monotonic() + float(file.read_text())
-        while file.exists() and time.monotonic() < end:
-            threading.Event().wait(0.01)
+    while file.exists():
+        threading.Event().wait(0.01)
 
 
 def hold(payload):

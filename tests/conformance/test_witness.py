@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -139,3 +140,25 @@ def test_request_is_held_open(witness: ModuleType, tmp_path: Path) -> None:
     request.join()
     assert json.loads(json.dumps(answers[0]))["files"].keys() == {"data.txt", "model.pkl"}
     assert answers[0]["files_at_end"].keys() == {"model.pkl"}
+
+
+def test_load_is_held_under_way(witness: ModuleType, tmp_path: Path) -> None:
+    """A load of files with `brake.txt` ends when the file that it names is gone from the journal folder."""
+    journals, brake = Journals(tmp_path / "journals"), tmp_path / "journals" / "stop"
+    predictor = witness.PythonPredictor({}, Client())
+    path = publish(tmp_path, "a")
+    (path / "brake.txt").write_text(brake.name)
+    brake.touch()
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(predictor.load_model, str(path))
+        try:
+            assert timing.poll(
+                lambda: any(line.get("until") == brake.name for line in journals.lines()) or None,
+                until=timing.now() + 30,
+            )
+            assert not loading.done()
+        finally:
+            brake.unlink()
+        assert loading.result(30).files["brake.txt"] is None
+    assert [line["event"] for line in journals.lines()] == ["constructed", "holding", "loaded"]
+    assert predictor.load_model(str(path)).serial == 2
