@@ -38,9 +38,10 @@ def _everything_downloaded() -> None:
     seen="ray-project/ray (Serve multiplexing): double loads under concurrency",
     on=[CACHED_PYTHON_S3],
     breaks=["cache.single-flight"],
+    also=["cache.reload"],
 )
 def _loaded_by_each_request() -> None:
-    """Requests that come while a model is being loaded load it too."""
+    """Requests that come while a model is being loaded load it too, and whichever load ends last is served for good."""
 
     def load_anyhow(self: Slot) -> Resident:
         for candidate in self._supply.candidates(self.name, self.label, self.stamp):
