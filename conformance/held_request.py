@@ -1,4 +1,4 @@
-"""A request that stays under way for as long as a test wants: the witness holds its model, or loads it, until then."""
+"""A request that stays under way for as long as a test wants: the witness holds or loads its model meanwhile."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def braked(grow: Grow) -> Tree:
 
 
 @contextlib.contextmanager
-def held_load(stand: Stand, name: str) -> Iterator[Future[Answer]]:
-    """Give a request that loads a model, `braked` and not in memory; the load ends with the block.
+def held_load(stand: Stand, name: str) -> Iterator[None]:
+    """Let a request load a model, `braked` and not in memory; the load ends with the block.
 
     Raises `UnobservableError` when the request ends without a load.
     """
@@ -55,7 +55,7 @@ def held_load(stand: Stand, name: str) -> Iterator[Future[Answer]]:
             request = pool.submit(stand.ask, name, timeout=_patience(stand))
             if not _is_held(stand, request, brake.name):
                 raise UnobservableError(f"model {name} is not loaded when it is asked for")
-            yield request
+            yield
         finally:
             brake.unlink()
 

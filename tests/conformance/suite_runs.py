@@ -1,4 +1,4 @@
-"""Runs of the suite as a user makes them: a pytest process with the plugin, and what it printed and wrote."""
+"""Runs of the suite: as a user makes them, in a pytest process with the plugin, or in this one, without any test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conformance.implementation import load_implementation
+from conformance.run import FAST_INTERVAL, Run
+
 ROOT = Path(__file__).parent.parent.parent
+REFERENCE = ROOT / "conformance" / "implementations" / "reference.toml"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,11 @@ class SuiteRun:
     def failed(self) -> set[str]:
         """Give the clauses that failed."""
         return {clause for clause, outcome in self.outcomes().items() if outcome == "fail"}
+
+
+def reference_run(interval: float = FAST_INTERVAL) -> Run:
+    """Make what a run that judges the reference shares; nothing of it is started, and it is to be closed."""
+    return Run(load_implementation(REFERENCE), interval=interval, patience=1.0, seed=1, s3_endpoint="moto", keep=False)
 
 
 def run_suite(implementation: Path, report: Path, *arguments: str, tests: Sequence[str] = ("conformance",)) -> SuiteRun:

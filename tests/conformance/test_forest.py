@@ -1,15 +1,12 @@
 """What a forest knows of the files that it has published, without any server."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from conformance.forest import Forest, Ground, Setting
-from conformance.implementation import load_implementation
 from conformance.marks import Grow, Planting
-from conformance.run import FAST_INTERVAL, Run
-from tests.conformance.suite_runs import ROOT
+from tests.conformance.suite_runs import reference_run
 
 
 def _one_model(grow: Grow) -> Planting:
@@ -19,10 +16,7 @@ def _one_model(grow: Grow) -> Planting:
 @pytest.fixture
 def forest() -> Iterator[Forest]:
     """Publish a model in a directory, for a server that nobody starts."""
-    file = ROOT / "conformance" / "implementations" / "reference.toml"
-    run = Run(
-        load_implementation(Path(file)), interval=FAST_INTERVAL, patience=1.0, seed=1, s3_endpoint="moto", keep=False
-    )
+    run = reference_run()
     forest = Forest(run, Ground(Setting("python", "local"), "dir", "usual", started=False), [_one_model])
     forest.start()
     yield forest

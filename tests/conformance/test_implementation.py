@@ -7,9 +7,7 @@ import pytest
 from conformance.catalogue import load_catalogue
 from conformance.implementation import load_implementation
 from conformance.problems import InvalidInputError
-from tests.conformance.suite_runs import ROOT, write_implementation
-
-REFERENCE = ROOT / "conformance" / "implementations" / "reference.toml"
+from tests.conformance.suite_runs import REFERENCE, write_implementation
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,8 @@ import pytest
 from conformance import selection
 from conformance.catalogue import PREDICTORS, SOURCES, Feature, PredictorType, Profile, Source, load_catalogue
 from conformance.implementation import Declares, Implementation, load_implementation
-from tests.conformance.suite_runs import ROOT, run_suite
+from tests.conformance.suite_runs import REFERENCE, ROOT, run_suite
 
-REFERENCE = ROOT / "conformance" / "implementations" / "reference.toml"
 CATALOGUE = load_catalogue()
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conformance.results import results_schema
-from tests.conformance.suite_runs import ROOT, run_suite, stub
+from tests.conformance.suite_runs import REFERENCE, run_suite, stub
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,7 @@ def test_results_satisfy_their_schema(tmp_path: Path) -> None:
 
 def test_trees_in_s3_are_kept(tmp_path: Path) -> None:
     """With --keep, what was published in an S3 endpoint that ends with the run lies in the folder that is kept."""
-    reference = ROOT / "conformance" / "implementations" / "reference.toml"
-    run = run_suite(reference, tmp_path / "report", "--clause", "layouts.source-s3", "--keep")
+    run = run_suite(REFERENCE, tmp_path / "report", "--clause", "layouts.source-s3", "--keep")
     (line,) = [line for line in run.output.splitlines() if line.startswith("kept: ")]
     kept = Path(line.removeprefix("kept: "))
     try:

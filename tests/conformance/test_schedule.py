@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from conformance import schedule as schedule_module
 from conformance.deployment import ServerDiedError
 from conformance.forest import Forest, Ground, Setting
-from conformance.implementation import load_implementation
 from conformance.marks import Grow, Plant, Planting
 from conformance.run import FAST_INTERVAL, Run
 from conformance.schedule import Scenario, Schedule
 from conformance.violations import Evidence, ViolationError
-from tests.conformance.suite_runs import ROOT
+from tests.conformance.suite_runs import reference_run
 
 ONE, ANOTHER = (Ground(Setting("python", "local"), naming, "usual") for naming in ("dir", "paths"))
 
@@ -40,9 +38,7 @@ class Plantings:
 def schedule(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Schedule]:
     """Make a schedule that starts no servers; those that it would start have the interval that the test gives."""
     monkeypatch.setattr(schedule_module, "Forest", Plantings)
-    file = ROOT / "conformance" / "implementations" / "reference.toml"
-    interval = getattr(request, "param", FAST_INTERVAL)
-    run = Run(load_implementation(Path(file)), interval=interval, patience=1.0, seed=1, s3_endpoint="moto", keep=False)
+    run = reference_run(getattr(request, "param", FAST_INTERVAL))
     schedule = Schedule(run)
     yield schedule
     schedule.close()
