@@ -118,8 +118,11 @@ class Models:
             stale.append(model.latest)
             model.point_latest(serving)
         if model.latest is not serving and model.latest in stale:
-            # What it had before is older than what was the latest until now.
-            model.latest.evict()
+            # What it has, or a load is about to bring, is older than what was the latest until now.
+            former, latest = model.latest, model.latest.anew(versions[model.latest.label])
+            slots = [latest if slot is former else slot for slot in slots]
+            stale = [latest if slot is former else slot for slot in stale]
+            model = Model.of(name, slots)
         self._models[name] = model
         # Not before, so that no newer content is loaded while the versions are arranged as they were.
         for slot in slots:

@@ -147,6 +147,12 @@ class Slot:
         """Let go of what is resident; requests that hold it finish with it."""
         self.resident = None
 
+    def anew(self, stamp: int) -> "Slot":
+        """Return an empty slot for other content of the version, which no load that began in this one can fill."""
+        slot = Slot(self.name, self.label, stamp, self._supply)
+        slot.used = self.used
+        return slot
+
     def _load_once(self) -> Resident:
         with self._lock:
             resident = self.resident

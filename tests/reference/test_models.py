@@ -70,3 +70,32 @@ def test_update_of_a_version_that_is_being_loaded_is_served(preload: bool) -> No
     for each in stale:
         models.renew(*each)
     assert models.get("m", "1").content == "content 20 of 1"
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_older_content_that_is_being_loaded_never_becomes_the_latest(preload: bool) -> None:
+    """A load of what a lower version was before brings nothing any more once that is the latest with other content."""
+    link = FakeLink()
+    begun, go_on = Event(), Event()
+
+    def load(_: str, path: str) -> str:
+        if path == "content 10 of 1":
+            begun.set()
+            assert go_on.wait(ALLOWANCE)
+        return path
+
+    models = Models(cast("Link", link), load, preload=preload)
+    link.stamps = {"1": 10, "2": 20}
+    models.apply(Catalog(1, {"m": dict(link.stamps)}))
+    assert models.get("m", None).content == "content 20 of 2"
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(models.get, "m", "1")
+        assert begun.wait(ALLOWANCE)
+        link.stamps = {"1": 30}
+        stale = models.apply(Catalog(2, {"m": dict(link.stamps)}))
+        go_on.set()
+        request.result()
+    assert models.get("m", None).content == "content 30 of 1"
+    for each in stale:
+        models.renew(*each)
+    assert models.get("m", "1").content == "content 30 of 1"
