@@ -23,7 +23,7 @@ from conformance.implementation import ClockName
 from conformance.marks import Plant
 from conformance.problems import HarnessError
 from conformance.run import Run
-from conformance.violations import Evidence, ViolationError
+from conformance.violations import Evidence, ViolationError, evidence_text
 
 
 class _Crowd(NamedTuple):
@@ -60,6 +60,7 @@ class _Suspicion(NamedTuple):
 
     what: str
     is_death: bool
+    evidence: Evidence
 
 
 class Schedule:
@@ -168,13 +169,15 @@ class Schedule:
                 raise death
             scenario.call(forest)
         except ServerDiedError as error:
-            self._suspicions.setdefault(scenario.ground, _Suspicion(str(error), is_death=True))
+            evidence = scenario.evidence(forest)
+            self._suspicions.setdefault(scenario.ground, _Suspicion(str(error), is_death=True, evidence=evidence))
             self._run_alone(scenario)
         except ViolationError as violation:
             if scenario.ground.alone:
                 self._attributed.add((scenario.ground, False))
                 raise
-            self._suspicions.setdefault(scenario.ground, _Suspicion(f"{violation} ({scenario.id})", is_death=False))
+            what, evidence = f"{violation} ({scenario.id})", violation.evidence or scenario.evidence(forest)
+            self._suspicions.setdefault(scenario.ground, _Suspicion(what, is_death=False, evidence=evidence))
             self._run_alone(scenario)
 
     def _run_alone(self, scenario: Scenario) -> None:
@@ -203,12 +206,13 @@ class Schedule:
     def unrepeated(self, *, explained: bool) -> list[str]:
         """Say of each shared server what went wrong on it, if nothing went wrong with any test of it alone.
 
-        Either what is `explained` by a fault of its kind that the server was found to have elsewhere, or what is not.
+        Either what is `explained` by a fault of its kind that the server was found to have elsewhere, or what is not;
+        that has its evidence below it, as nothing else will tell how it came about.
         """
         grounds = {ground for ground, _ in self._attributed}
         kinds = {is_death for _, is_death in self._attributed}
         return [
-            f"{ground}: {suspicion.what}"
+            f"{ground}: {suspicion.what}" + ("" if explained else f"\n{evidence_text(suspicion.evidence)}")
             for ground, suspicion in self._suspicions.items()
             if ground not in grounds and (suspicion.is_death in kinds) is explained
         ]

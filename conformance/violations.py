@@ -50,8 +50,16 @@ def explain(clause: Clause, violation: ViolationError, reproduce: str) -> str:
         _paragraph("expected", violation.expected),
         _paragraph("observed", violation.observed),
     ]
-    if (evidence := violation.evidence) is not None:
-        parts += [
+    if violation.evidence is not None:
+        parts.append(evidence_text(violation.evidence))
+    parts.append(_block("reproduce", [reproduce]))
+    return "\n".join(parts)
+
+
+def evidence_text(evidence: Evidence) -> str:
+    """Write out what was asked of the server and what it did, in indented lines."""
+    return "\n".join(
+        [
             _paragraph("setting", evidence.setting),
             _block("cortex.yaml", evidence.configuration),
             _block("published", evidence.tree),
@@ -62,8 +70,7 @@ def explain(clause: Clause, violation: ViolationError, reproduce: str) -> str:
             _paragraph("deadline", evidence.deadline),
             _block("last lines of the server's log", evidence.log),
         ]
-    parts.append(_block("reproduce", [reproduce]))
-    return "\n".join(parts)
+    )
 
 
 def _paragraph(title: str, text: str) -> str:

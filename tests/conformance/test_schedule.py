@@ -18,6 +18,8 @@ from tests.conformance.suite_runs import reference_run
 
 ONE, ANOTHER = (Ground(Setting("python", "local"), naming, "usual") for naming in ("dir", "paths"))
 
+EVIDENCE = Evidence("python, local", [], [], ["3.2 s: it answers"], "", ["the last words"])
+
 
 @dataclass(eq=False)
 class Plantings:
@@ -72,17 +74,26 @@ def expect(schedule: Schedule, name: str, ground: Ground, call: Callable[[Forest
         def plant(_: Grow) -> Planting:
             return Planting({})
 
-        schedule.expect(
-            Scenario(test_id, ground, plant, what, lambda _: Evidence("", [], [], [], "", []), exclusive=True)
-        )
+        schedule.expect(Scenario(test_id, ground, plant, what, lambda _: EVIDENCE, exclusive=True))
 
 
 def test_what_is_not_seen_again_and_not_explained_is_told_apart(schedule: Schedule) -> None:
     """What goes wrong on a shared server only is held against nobody, and is left to be explained."""
     expect(schedule, "dies-once", ONE, wrong(ServerDiedError("it died"), when=when_shared))
     schedule.result("dies-once")
-    assert schedule.unrepeated(explained=False) == [f"{ONE}: it died"]
+    (unexplained,) = schedule.unrepeated(explained=False)
+    assert unexplained.startswith(f"{ONE}: it died\n")
     assert schedule.unrepeated(explained=True) == []
+
+
+@pytest.mark.parametrize("error", [ServerDiedError("it died"), ViolationError("this", "that", EVIDENCE)])
+def test_what_is_left_to_be_explained_comes_with_its_evidence(schedule: Schedule, error: Exception) -> None:
+    """Of what goes wrong on a shared server only, the timeline and the end of its log are shown."""
+    expect(schedule, "goes-wrong-once", ONE, wrong(error, when=when_shared))
+    schedule.result("goes-wrong-once")
+    (unexplained,) = schedule.unrepeated(explained=False)
+    assert "3.2 s: it answers" in unexplained
+    assert "the last words" in unexplained
 
 
 def test_death_is_explained_by_one_that_is_seen_again(schedule: Schedule) -> None:
@@ -103,7 +114,8 @@ def test_death_is_not_explained_by_a_violation(schedule: Schedule) -> None:
     schedule.result("dies-once")
     with pytest.raises(ViolationError, match="expected this"):
         schedule.result("breaks")
-    assert schedule.unrepeated(explained=False) == [f"{ONE}: it died"]
+    (unexplained,) = schedule.unrepeated(explained=False)
+    assert unexplained.startswith(f"{ONE}: it died\n")
 
 
 @pytest.mark.parametrize(("schedule", "together"), [(FAST_INTERVAL, 12), (10.0, 4)], indirect=["schedule"])
