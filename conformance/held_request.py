@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from conformance import timing
 from conformance.deployment import Answer
-from conformance.marks import Grow
 from conformance.problems import HarnessError, UnobservableError
 from conformance.stand import Stand
 from fixtures.trees import File, Tree
@@ -37,16 +36,16 @@ def held_request(stand: Stand, name: str) -> Iterator[Future[Answer]]:
             signal.touch()
 
 
-def braked(grow: Grow) -> Tree:
-    """Make a model of the python predictor whose load `held_load` can hold."""
-    return grow() | Tree({BRAKE: File(f"brake-{grow.random.getrandbits(64):016x}")})
+def braked(model: Tree) -> Tree:
+    """Add to a model of the python predictor what lets `held_load` hold its load, and not that of another revision."""
+    return model | Tree({BRAKE: File(f"brake-{secrets.token_hex(8)}")})
 
 
 @contextlib.contextmanager
 def held_load(stand: Stand, name: str) -> Iterator[None]:
     """Let a request load a model, `braked` and not in memory; the load ends with the block.
 
-    Raises `UnobservableError` when the request ends without a load.
+    Raises `UnobservableError` when the request ends without a load, and whatever the request raises.
     """
     brake = stand.deployment.journal_folder / stand.models[name][BRAKE].read().decode()
     with ThreadPoolExecutor(1) as pool:
@@ -54,7 +53,9 @@ def held_load(stand: Stand, name: str) -> Iterator[None]:
         try:
             request = pool.submit(stand.ask, name, timeout=_patience(stand))
             if not _is_held(stand, request, brake.name):
-                raise UnobservableError(f"model {name} is not loaded when it is asked for")
+                raise UnobservableError(
+                    f"{name} is not loaded when it is asked for: {stand.describe(request.result())}"
+                )
             yield
         finally:
             brake.unlink()

@@ -169,6 +169,7 @@ class Schedule:
                 raise death
             scenario.call(forest)
         except ServerDiedError as error:
+            self._check_open()
             evidence = scenario.evidence(forest)
             self._suspicions.setdefault(scenario.ground, _Suspicion(str(error), is_death=True, evidence=evidence))
             self._run_alone(scenario)

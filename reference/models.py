@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from threading import Condition, Event
+from threading import Condition, Event, Lock
 from typing import Any
 
 from reference import log, metrics
@@ -36,6 +36,8 @@ class Models:
         self._single = single
         self._preload = preload
         self._news = Condition()
+        self._arranging = Lock()
+        """Held by whoever says which versions a model has, or which of them is the latest."""
         self._generation = 0
         self._models: dict[str | None, Model] = {}
         self._applied: Mapping[str, Mapping[str, int]] = {}
@@ -74,10 +76,12 @@ class Models:
         """
         stale: list[tuple[Model, list[Slot]]] = []
         for name in self._applied.keys() - catalog.models.keys():
-            del self._models[name]
+            with self._arranging:
+                del self._models[name]
         for name, versions in catalog.models.items():
             if self._applied.get(name) != versions:
-                stale.append(self._arrange(name, versions))
+                with self._arranging:
+                    stale.append(self._arrange(name, versions))
         self._applied = catalog.models
         with self._news:
             self._generation = catalog.generation
@@ -93,7 +97,7 @@ class Models:
                 slot.refresh()
             except UnavailableError as error:
                 log.failure("refresh_failed", model=slot.name, version=slot.label, reason=str(error))
-            model.point_latest(model.best())
+            self._select_best(model)
 
     def retry_failed(self) -> None:
         """Try content that failed to load once more where its time has come."""
@@ -109,7 +113,7 @@ class Models:
         slots: list[Slot] = []
         for label, stamp in versions.items():
             slot = kept.get(label) or Slot(name, label, stamp, self.supply)
-            if slot.stamp != stamp and slot.in_use:
+            if slot.is_behind(stamp):
                 stale.append(slot)
             slots.append(slot)
         model = Model.of(name, slots)
@@ -180,9 +184,22 @@ class Models:
                 first = first or error
                 continue
             if first is not None:
-                model.point_latest(model.best())
+                self._select_best(model)
             return resident
         raise first or LoadError("it has no version that can be loaded")
+
+    def _select_best(self, model: Model) -> None:
+        """Let `latest` select the best version, unless the versions were arranged anew meanwhile."""
+        with self._arranging:
+            if self._is_current(model):
+                model.point_latest(model.best())
+
+    def _select_loaded(self, slot: Slot) -> None:
+        """Let `latest` select a version that could not be loaded until now, in whichever arrangement it is by now."""
+        with self._arranging:
+            model = self._models.get(slot.name)
+            if model is not None and slot in model.descending[: model.descending.index(model.latest)]:
+                model.point_latest(slot)
 
     def _candidates(self, name: str, label: str, stamp: int) -> list[Candidate]:
         # What is loaded ahead may be newer than its catalog, which would be outdated before it is loaded.
@@ -200,6 +217,8 @@ class Models:
             "seconds": round(seconds, 4),
         }
         if failure is None:
+            if candidate.stamp == slot.stamp:
+                self._select_loaded(slot)
             metrics.LOADS.inc()
             log.event("loaded", **fields)
         else:

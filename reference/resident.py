@@ -116,14 +116,18 @@ class Slot:
         """Whether nothing is known that keeps it from being served."""
         return self.resident is not None or self.failure is None
 
-    @property
-    def in_use(self) -> bool:
-        """Whether newer content has something to replace: what is resident, what failed to load, or what a load began.
+    def is_behind(self, stamp: int) -> bool:
+        """Whether content of this stamp has other content to replace: what is resident, failed to load, or is loaded.
 
-        A load that begins after this was False finds whatever content the keeper had offered by then.
+        A load that begins after this was False begins with that content, or finds that it has moved.
         """
+        if self.stamp == stamp:
+            return False
         # In this order: a load that ends meanwhile has left something.
-        return self._lock.locked() or self.resident is not None or self.failure is not None
+        is_loading, resident = self._lock.locked(), self.resident
+        if resident is not None:
+            return resident.stamp != stamp  # what was loaded ahead of the catalog is there already
+        return is_loading or self.failure is not None
 
     def get(self) -> Resident:
         """Return what is resident, loading it first if nothing is; raises LoadError.

@@ -46,7 +46,7 @@ def test_change_of_an_evicted_model_is_served(stand: Stand) -> None:
 
 
 def _to_be_overtaken(grow: Grow) -> Planting:
-    return Planting({"overtaken": braked(grow), "one": grow(), "another": grow()})
+    return Planting({"overtaken": braked(grow()), "one": grow(), "another": grow()})
 
 
 # One server takes content from both sources in the same way once it is there.
@@ -59,7 +59,7 @@ def test_update_of_a_model_that_is_being_loaded_is_served(stand: Stand) -> None:
     cached.await_eviction()
     with ThreadPoolExecutor(1) as pool:
         with held_load(stand, "overtaken"):
-            stand.put("overtaken", stand.grow())
+            stand.put("overtaken", braked(stand.grow()))
             # The call that makes a driven server look may wait for the load.
             looking = pool.submit(stand.settle)
             wait([looking], timeout=stand.deployment.pace.settle)

@@ -99,3 +99,66 @@ def test_older_content_that_is_being_loaded_never_becomes_the_latest(preload: bo
     for each in stale:
         models.renew(*each)
     assert models.get("m", "1").content == "content 30 of 1"
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_version_that_loads_at_last_is_the_latest_of_the_models_as_they_are_by_then(preload: bool) -> None:
+    """A mended version becomes the latest although a version was added while its new content was being loaded."""
+    link = FakeLink()
+    begun, go_on = Event(), Event()
+
+    def load(_: str, path: str) -> str:
+        if path == "content 30 of 3":
+            raise ValueError(path)
+        if path == "content 40 of 3":
+            begun.set()
+            assert go_on.wait(ALLOWANCE)
+        return path
+
+    models = Models(cast("Link", link), load, preload=preload)
+    link.stamps = {"2": 20, "3": 30}
+    models.apply(Catalog(1, {"m": dict(link.stamps)}))
+    assert models.get("m", None).content == "content 20 of 2"
+    link.stamps = {"2": 20, "3": 40}
+    mended = models.apply(Catalog(2, {"m": dict(link.stamps)}))
+    with ThreadPoolExecutor(1) as pool:
+        renewal = pool.submit(lambda: [models.renew(*each) for each in mended])
+        assert begun.wait(ALLOWANCE)
+        link.stamps = {"1": 10, "2": 20, "3": 40}
+        assert models.apply(Catalog(3, {"m": dict(link.stamps)})) == []
+        go_on.set()
+        renewal.result()
+    assert models.get("m", None).content == "content 40 of 3"
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_version_that_loads_when_it_is_asked_for_is_the_latest(preload: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that failed to load becomes the latest when a request for it loads it after all."""
+    monkeypatch.setattr("reference.resident.LOAD_RETRY_AFTER", 0.0)
+    link = FakeLink()
+    fails = [True]
+
+    def load(_: str, path: str) -> str:
+        if path == "content 20 of 2" and fails[0]:
+            raise ValueError(path)
+        return path
+
+    models = Models(cast("Link", link), load, preload=preload)
+    link.stamps = {"1": 10, "2": 20}
+    models.apply(Catalog(1, {"m": dict(link.stamps)}))
+    assert models.get("m", None).content == "content 10 of 1"
+    fails[0] = False
+    assert models.get("m", "2").content == "content 20 of 2"
+    assert models.get("m", None).content == "content 20 of 2"
+
+
+def test_what_was_loaded_ahead_of_its_catalog_is_kept() -> None:
+    """Content that a request loaded before the catalog with it was taken in is not loaded a second time."""
+    link = FakeLink()
+    models = Models(cast("Link", link), lambda _, path: path)
+    link.stamps = {"1": 10, "2": 20}
+    models.apply(Catalog(1, {"m": dict(link.stamps)}))
+    link.stamps = {"1": 30}
+    ahead = models.get("m", "1")
+    assert models.apply(Catalog(2, {"m": dict(link.stamps)})) == []
+    assert models.get("m", None) is ahead

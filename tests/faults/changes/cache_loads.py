@@ -160,12 +160,12 @@ def _cached_model_not_renewed() -> None:
 )
 def _update_during_a_load_missed() -> None:
     """With caching on, a model that changes while a request loads it is served as it was, until it changes again."""
-    in_use = Slot.in_use
+    is_behind = Slot.is_behind
 
-    def once_loaded(self: Slot) -> bool:
-        return in_use.fget(self) and not self._lock.locked()
+    def once_loaded(self: Slot, stamp: int) -> bool:
+        return is_behind(self, stamp) and not self._lock.locked()
 
-    Slot.in_use = property(once_loaded)
+    Slot.is_behind = once_loaded
 
 
 @fault(
