@@ -42,20 +42,28 @@ def braked(model: Tree) -> Tree:
 
 
 @contextlib.contextmanager
-def held_load(stand: Stand, name: str) -> Iterator[None]:
-    """Let a request load a model, `braked` and not in memory; the load ends with the block.
+def held_load(
+    stand: Stand, name: str, folder: str = "", *, after: Callable[[], object] | None = None
+) -> Iterator[None]:
+    """Let a request load what is `braked` and not in memory; the load ends with the block.
 
-    Raises `UnobservableError` when the request ends without a load, and whatever the request raises.
+    With `after`, what that changes is to be loaded, by the server itself or by a request that follows. Raises
+    `UnobservableError` when it is not, and whatever the request raises.
     """
-    brake = stand.deployment.journal_folder / stand.models[name][BRAKE].read().decode()
+    brake = stand.deployment.journal_folder / stand.models[name].under(folder)[BRAKE].read().decode()
+
+    def request() -> Answer:
+        if after is not None:
+            after()
+            stand.settle()
+        return stand.ask(name, timeout=_patience(stand))
+
     with ThreadPoolExecutor(1) as pool:
         brake.touch()
         try:
-            request = pool.submit(stand.ask, name, timeout=_patience(stand))
-            if not _is_held(stand, request, brake.name):
-                raise UnobservableError(
-                    f"{name} is not loaded when it is asked for: {stand.describe(request.result())}"
-                )
+            requested = pool.submit(request)
+            if not _is_held(stand, requested, brake.name):
+                raise UnobservableError(f"{name} is not loaded in time: {stand.describe(requested.result())}")
             yield
         finally:
             brake.unlink()
@@ -78,9 +86,10 @@ def _is_held(stand: Stand, request: Future[Answer], signal: str) -> bool:
             return True
         return False if request.done() else None
 
-    held = timing.poll(has_begun, until=timing.now() + stand.deployment.pace.answer)
+    pace = stand.deployment.pace
+    held = timing.poll(has_begun, until=timing.now() + pace.settle + pace.answer)
     if held is None:
-        raise HarnessError(f"a request that was to be held did not begin in {stand.deployment.pace.answer:g} s")
+        raise HarnessError(f"a request that was to be held did not begin in {pace.settle + pace.answer:g} s")
     return held
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from conformance import timing
 from conformance.broken_content import BROKEN, OBSTACLE
 from conformance.deployment import Answer
+from conformance.held_request import braked, held_load
 from conformance.marks import THREADED, Grow, Planting, clause, planting
 from conformance.stand import Stand
 from fixtures.trees import Tree, versions
@@ -147,6 +148,35 @@ def test_unfinished_version_is_not_served(stand: Stand) -> None:
     if (obstacle := OBSTACLE[stand.predictor]) is not None:
         stand.remove_file("versioned", f"3/{obstacle}")
     stand.expect_served("versioned", "3")
+
+
+def _to_be_mended(grow: Grow) -> Planting:
+    return Planting({"mended": versions({"1": grow(), "2": grow()}), "one": grow()})
+
+
+# A server that has given up version 3 must take it up again, whatever else changes until it is loaded.
+@clause("reload.half-uploaded")
+@planting(_to_be_mended, predictors=("python",), configuration=THREADED, one_source=True)
+def test_version_that_is_whole_at_last_is_the_latest_whatever_is_added_meanwhile(stand: Stand) -> None:
+    """Version 3 cannot be loaded at first and is the latest once it is whole, though 0 is added as it is loaded."""
+    stand.expect_served("mended", "2")
+    stand.put("mended", (braked(stand.grow()) | BROKEN["python"]).at("3"))
+    stand.settle()
+    stand.ask("mended")
+    with ThreadPoolExecutor(1) as pool:
+        with held_load(stand, "mended", "3", after=lambda: stand.remove_file("mended", "3/raise.txt")):
+            stand.put("mended", versions({"0": stand.grow()}))
+            looking = pool.submit(stand.settle)
+            # A server may take in nothing else until the load has ended, a driven one not even look.
+            timing.poll(
+                lambda: looking.done() or stand.ask("mended", version="0").is_served or None,
+                until=timing.now() + stand.deployment.pace.settle,
+            )
+        looking.result()
+    # The deadline counts from here, and not from before the load could end.
+    stand.put("one", stand.grow())
+    stand.expect_served("one")
+    stand.expect_served("mended", "3")
 
 
 def _to_be_extended(grow: Grow) -> Planting:

@@ -144,3 +144,17 @@ def _failed_load_is_final() -> None:
 
     Slot.refresh = refresh
     Slot._load = unless_failed
+
+
+@fault(
+    "mended-version-forgotten",
+    seen="the reference itself: the end of a load changed the latest version of the models as they were when it began",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.half-uploaded"],
+    # The suite makes a driven server look once at a time, and a look may wait for the load.
+    clock="timed",
+    intervals={"reload": 1.0},
+)
+def _mended_version_forgotten() -> None:
+    """A version mended after a failed load is not the latest if another is added while it is loaded."""
+    Models._select_loaded = lambda self, slot: None
