@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.catalogue import Source
+from conformance.catalogue import PREDICTORS, SOURCES, Source
 from conformance.reload.matrix import Case, all_cases, usual_cases
 from tests.conformance.suite_runs import run_suite, write_implementation
 
@@ -32,7 +32,8 @@ def pairs(case: Case) -> set[tuple[object, ...]]:
 @pytest.mark.parametrize("sources", [("s3", "local"), ("s3",), ("local",)])
 def test_every_pair_occurs(sources: Sequence[Source]) -> None:
     """Any two values that are possible together occur together in a case, but for what TensorFlow leaves out."""
-    possible = set().union(*(pairs(case) for case in all_cases() if case.source in sources))
+    everything = [*always(sources), *(case for case in all_cases() if case.source in sources)]
+    possible = set().union(*map(pairs, everything))
     covered = set().union(*map(pairs, [*always(sources), *usual_cases(sources)]))
     assert possible - covered == LEFT_OUT
 
@@ -43,6 +44,14 @@ def test_cases_are_possible(sources: Sequence[Source]) -> None:
     cases = [*always(sources), *usual_cases(sources)]
     assert all(case.is_possible for case in cases)
     assert len(cases) == len(set(cases))
+
+
+def test_no_case_of_the_full_matrix_is_judged_twice() -> None:
+    """No two tests publish the same model on one server, which each of them would change under the other."""
+    always_judged = {Case(predictor, "dir", source) for predictor in PREDICTORS for source in SOURCES}
+    further = list(all_cases())
+    assert len(further) == len(set(further))
+    assert always_judged.isdisjoint(further)
 
 
 def test_tensorflow_is_judged_on_the_only_source(tmp_path: Path) -> None:
