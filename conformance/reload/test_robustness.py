@@ -10,6 +10,9 @@ from conformance.marks import THREADED, Grow, Planting, clause, planting
 from conformance.stand import Stand
 from fixtures.trees import Tree, versions
 
+# In so many pairs of requests there is one without a change between them.
+ATTEMPTS = 20
+
 
 def _two_models(grow: Grow) -> Planting:
     return Planting({"changing": grow(), "untouched": grow()})
@@ -21,7 +24,7 @@ def test_change_of_one_model_leaves_another_alone(stand: Stand) -> None:
     """When one model is overwritten, another one is neither downloaded nor loaded again."""
     stand.expect_served("untouched")
     stand.expect_served("changing")
-    before, again = _watched(stand), _watched(stand)
+    before, again = _watched_twice(stand)
     changed_at = timing.now()
     stand.put("changing", stand.grow())
     stand.expect_served("changing")
@@ -36,7 +39,7 @@ def test_change_of_one_model_leaves_another_alone(stand: Stand) -> None:
         observed=f"{len(downloads)} downloads, the first of {downloads[0].key}" if downloads else "",
     )
     # What another process has loaded tells nothing, nor does a server that hands out objects as it likes.
-    if len({answer.body.get("process") for answer in (before, again, after)}) == 1 and _is_same(stand, before, again):
+    if _is_one_process(before, again, after) and _is_same(stand, before, again):
         stand.expect(
             _is_same(stand, again, after),
             expected="the object that was served before the change of another model",
@@ -48,6 +51,22 @@ def _watched(stand: Stand) -> Answer:
     answer = stand.ask("untouched", more={"watch": True})
     stand.expect(answer.is_served, expected="an answer of the model", observed=stand.describe(answer))
     return answer
+
+
+def _watched_twice(stand: Stand) -> tuple[Answer, Answer]:
+    """Give two answers in a row, from one object if the server answers from one for that long at any time.
+
+    What other tests change on the same server may make it load this model again, too, in between.
+    """
+    for _ in range(ATTEMPTS):
+        before, again = _watched(stand), _watched(stand)
+        if _is_one_process(before, again) and _is_same(stand, before, again):
+            break
+    return before, again
+
+
+def _is_one_process(*answers: Answer) -> bool:
+    return len({answer.body.get("process") for answer in answers}) == 1
 
 
 def _is_same(stand: Stand, before: Answer, after: Answer) -> bool:
