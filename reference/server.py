@@ -1,5 +1,6 @@
 """The server: this process keeps the models, the processes it starts serve them."""
 
+import gc
 import multiprocessing
 import os
 import secrets
@@ -73,6 +74,8 @@ def run(options: Options, project: Path, api: config.Api, folder: Path) -> None:
         workers_kill_timeout=_DRAIN,
         log_enabled=False,
     )
+    gc.freeze()
+    gc.enable()
     try:
         server.serve(target_loader=partial(start, settings), wrap_loader=False)
     finally:

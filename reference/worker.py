@@ -115,6 +115,7 @@ class _Worker:
         # in a reference cycle would never be let go.
         gc.collect()
         gc.freeze()
+        gc.enable()
         self._models.followed.wait()
         try:
             file, project = self._settings.predictor, self._settings.project
