@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 from granian.server import Server
 
 import reference.frameworks.onnx
@@ -179,6 +180,8 @@ def main() -> None:
     for name in frameworks:
         importlib.import_module(f"reference.frameworks.{name}")
     changes()
+    # A client of the session that servers use too: what describes S3 to it is read once. It is never used.
+    boto3.client("s3", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106 - no secret
     gc.collect()
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX)
