@@ -67,6 +67,11 @@ class Ground:
         """The clock of the server, if it is not that of the run."""
         return self.setting.clock
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether the server is that of one planting after the other, as model_path holds only one."""
+        return self.naming == "model_path" and not self.alone
+
     def __str__(self) -> str:
         shared = f"{self.setting}, models named by {self.naming}"
         if self.configuration != PLAIN:
@@ -90,7 +95,8 @@ class Forest:
     """The plantings of one ground and the server on them.
 
     Models are published under their names with a tag of fixed length in front, so that no two plantings have names of
-    which one begins with the other. May be used by several threads, each with plantings of its own.
+    which one begins with the other. May be used by several threads, each with plantings of its own. Where plantings
+    take turns there is one at a time, and every model has the name under which the first one was published.
     """
 
     def __init__(self, run: Run, ground: Ground, plants: list[Plant]) -> None:
@@ -100,16 +106,41 @@ class Forest:
         self._target = run.target(ground.setting.source, self._place)
         self._tags = {plant: f"{number:03x}" for number, plant in enumerate(plants)}
         # The same for the same seed, and each planting goes on with its own for as long as the forest stands.
-        self._growers = {
-            plant: Grower(ground.setting.predictor, Random(f"{run.seed} {plant.__module__}.{plant.__qualname__}"))
-            for plant in plants
-        }
-        self.plantings: dict[Plant, Planting] = {plant: plant(grow) for plant, grow in self._growers.items()}
+        self._growers: dict[Plant, Grower] = {}
+        self.plantings: dict[Plant, Planting] = {}
         # What is published now, by planting and model; what was published at any time, by token.
-        self._models = {plant: dict(planting.models) for plant, planting in self.plantings.items()}
+        self._models: dict[Plant, dict[str, Tree]] = {}
         self._owners: dict[str, str] = {}
+        for plant in plants:
+            self._plant(plant)
+        # The name of the one model there is, under which others come in its place.
+        self._only = next(iter(self.plantings[plants[0]].models), "") if ground.takes_turns else None
         self._deployment: Deployment | None = None
         self._changed_at: dict[Plant, float] = {}
+
+    def _plant(self, plant: Plant) -> None:
+        if plant not in self._growers:
+            random = Random(f"{self.run.seed} {plant.__module__}.{plant.__qualname__}")
+            self._growers[plant] = Grower(self.ground.setting.predictor, random)
+        self.plantings[plant] = plant(self._growers[plant])
+        self._models[plant] = dict(self.plantings[plant].models)
+
+    def turn_to(self, plant: Plant) -> None:
+        """Publish a planting in the place of the one that is there, and give the server the time to serve it.
+
+        It has to see that one go first: what is broken in the next would else be an update of what was there, which a
+        server rightly serves on.
+        """
+        ((before, (name, *_)),) = self._models.items()
+        published = self.published_name(before, name)
+        self.remove(before, name)
+        self.deployment.clock.settle(self.changed_at(before))
+        del self.plantings[before], self._models[before]
+        self._tags = {plant: self._tags[before]}
+        self._plant(plant)
+        with self._change(plant, f"put the next test's model into {published}", published):
+            self._publish()
+        self.deployment.clock.settle(self.changed_at(plant))
 
     def once(self, what: str, find: Callable[[], T]) -> T:
         """Give what was found on this forest under this name; see `Run.once`."""
@@ -117,6 +148,8 @@ class Forest:
 
     def published_name(self, plant: Plant, name: str) -> str:
         """Give the name under which the server knows a model of a planting."""
+        if self._only is not None and name in self._models[plant]:
+            name = self._only
         return f"{self._tags[plant]}-{name}"
 
     @property
@@ -211,15 +244,18 @@ class Forest:
 
         Where the test starts its server, this is left to it.
         """
-        for place, tree in self._published():
-            self._target.write(tree, at=place)
-            self._own(place or "the strays", tree)
+        self._publish()
         plantings = self.plantings.values()
         keys = sum(len(tree) for planting in plantings for tree in (*planting.models.values(), planting.strays))
         self._deployment = self.run.deployment(self._api(), keys=keys, clock=self.ground.clock)
         if self.ground.started:
             self._deployment.spawn()
             self._deployment.await_ready()
+
+    def _publish(self) -> None:
+        for place, tree in self._published():
+            self._target.write(tree, at=place)
+            self._own(place or "the strays", tree)
 
     def _published(self) -> Iterator[tuple[str, Tree]]:
         """Give the models as they are now, each with its place, and the strays, which lie beside them."""

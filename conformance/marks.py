@@ -109,8 +109,9 @@ THREADED_CACHE = Configuration(cache_size=2, disk_cache_size=4, threads_per_proc
 class PlantingMark:
     """Says what is published for a test, in which way models are named, which predictor class runs, configured how.
 
-    Tests share a server unless they are to be `alone`, or name their model by model_path, which holds only one; those
-    with the same text for `alone` share one among themselves.
+    Tests share a server unless they are to be `alone`; those with the same text for `alone` share one among themselves.
+    With model_path, which holds only one model, they have the server in turns, each with its planting in the place of
+    the one before: a test that needs the server as it started, or strays, is to be alone.
     `predictors` and `sources` leave out those for which the contract does not say what the test expects, or where
     nothing shows it; with `one_source` or `one_predictor`, one is as good as another. `clocks` are those on which it is
     judged, None being that of the run. Unless it is `started`, the test has a server of its own, and starts it. Tests
@@ -151,7 +152,7 @@ class PlantingMark:
 
     def party(self, test_id: str) -> str:
         """Name those who share a server, of which this test is one: nobody else, some, or with no name all others."""
-        if self.alone is True or self.naming == "model_path" or not self.started:
+        if self.alone is True or not self.started:
             return test_id
         return self.alone or ""
 

@@ -2,7 +2,7 @@
 
 A test mostly waits, so that those on one server run together, and a few servers stand at the same time. What goes wrong
 on a shared server may be the work of another test: the test is then repeated on a server for its own trees alone, and
-only what goes wrong again is held against the server.
+only what goes wrong again is held against the server. The same goes for a server that plantings have in turns.
 What does not is explained by a fault of the same kind that was, if there is one: a server that dies when an object goes
 between listing and download dies of that wherever it happens by chance.
 """
@@ -84,6 +84,8 @@ class Schedule:
         self._alone = {crowd: threading.Semaphore(crowd.servers) for crowd in (_FEW, _MANY)}
         self._closed = threading.Event()
         self._suspicions: dict[Ground, _Suspicion] = {}
+        self.spoilt: list[str] = []
+        """What went wrong with a scenario in its turn on a server, and not on a new one."""
         # What was held against the server: where, and whether it was its death.
         self._attributed: set[tuple[Ground, bool]] = set()
 
@@ -103,14 +105,20 @@ class Schedule:
                     self._executors[crowd].submit(self._judge, ground, scenarios, crowd.tests)
         return self._results[scenario_id].result()
 
+    def _clock(self, ground: Ground) -> ClockName:
+        return ground.clock or self._run.clock
+
     def _crowd(self, ground: Ground) -> _Crowd:
-        clock = ground.clock or self._run.clock
+        clock = self._clock(ground)
         idles = clock is not ClockName.DRIVEN and self._run.pace_of(clock).intervals.reload >= _IDLING_INTERVAL
         return _MANY if idles else _FEW
 
     def _parts(self, ground: Ground, crowd: _Crowd) -> list[list[Scenario]]:
         """Share the scenarios of a ground among as many servers as it takes; those of one planting stay together."""
         scenarios = self._scenarios[ground]
+        if ground.takes_turns and self._clock(ground) is not ClockName.DRIVEN:
+            # To see one model go and the next one come takes a server longer than a start.
+            return [[scenario] for scenario in scenarios]
         taking_turns = dict.fromkeys(scenario.plant for scenario in scenarios if scenario.exclusive)
         servers = max(1, ceil(len(taking_turns) / crowd.turns))
         part_of = {plant: number % servers for number, plant in enumerate(taking_turns)}
@@ -121,22 +129,68 @@ class Schedule:
     def _judge(self, ground: Ground, scenarios: list[Scenario], side_by_side: int) -> None:
         """Let a forest stand for as long as its scenarios take."""
         try:
-            forest = Forest(self._run, ground, list(dict.fromkeys(scenario.plant for scenario in scenarios)))
-            try:
-                start = self._begin(forest)
-                for scenario in scenarios:
-                    if scenario.exclusive:
-                        self._settle(scenario, forest, start)
-                with ThreadPoolExecutor(side_by_side, thread_name_prefix="scenario") as pool:
-                    for scenario in scenarios:
-                        if not scenario.exclusive:
-                            pool.submit(self._settle, scenario, forest, start)
-            finally:
-                self._end(forest)
+            if ground.takes_turns:
+                self._judge_in_turns(ground, scenarios)
+            else:
+                self._judge_together(ground, scenarios, side_by_side)
         except BaseException as error:  # noqa: BLE001 - whoever waits for a result gets it
             for scenario in scenarios:
                 if not self._results[scenario.id].done():
                     self._results[scenario.id].set_exception(error)
+
+    def _judge_together(self, ground: Ground, scenarios: list[Scenario], side_by_side: int) -> None:
+        forest = Forest(self._run, ground, list(dict.fromkeys(scenario.plant for scenario in scenarios)))
+        try:
+            start = self._begin(forest)
+            for scenario in scenarios:
+                if scenario.exclusive:
+                    self._settle(scenario, forest, start)
+            with ThreadPoolExecutor(side_by_side, thread_name_prefix="scenario") as pool:
+                for scenario in scenarios:
+                    if not scenario.exclusive:
+                        pool.submit(self._settle, scenario, forest, start)
+        finally:
+            self._end(forest)
+
+    def _judge_in_turns(self, ground: Ground, scenarios: list[Scenario]) -> None:
+        """Let one server do for all, each scenario with its planting in the place of the one before.
+
+        Where something goes wrong with one that is not its first, nothing is held against the server: it may be the
+        work of those before. The scenario is judged on a new server, which takes over, as does one after a failure.
+        """
+        forest: Forest | None = None
+        try:
+            for scenario in scenarios:
+                spoilt = None
+                if forest is not None:
+                    if (spoilt := self._take_turn(scenario, forest)) is None:
+                        continue
+                    self._end(forest)
+                forest = Forest(self._run, ground, [scenario.plant])
+                self._settle(scenario, forest, self._begin(forest))
+                if self._results[scenario.id].exception() is not None:
+                    self._end(forest)
+                    forest = None
+                elif spoilt is not None:
+                    self.spoilt.append(f"{ground}: {spoilt} ({scenario.id}, in its turn, and not on a new server)")
+        finally:
+            if forest is not None:
+                self._end(forest)
+
+    def _take_turn(self, scenario: Scenario, forest: Forest) -> ServerDiedError | ViolationError | None:
+        """Run a scenario on a server that others had before it; gives what went wrong, and else its result is there."""
+        self._check_open()
+        begun = timing.now()
+        try:
+            forest.turn_to(scenario.plant)
+            scenario.call(forest)
+        except (ServerDiedError, ViolationError) as error:
+            return error
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
+            self._results[scenario.id].set_exception(error)
+        else:
+            self._results[scenario.id].set_result(timing.now() - begun)
+        return None
 
     def _begin(self, forest: Forest) -> ServerDiedError | None:
         """Start the server of a forest; gives its death, which is a matter of each scenario."""
@@ -174,7 +228,7 @@ class Schedule:
             self._suspicions.setdefault(scenario.ground, _Suspicion(str(error), is_death=True, evidence=evidence))
             self._run_alone(scenario)
         except ViolationError as violation:
-            if scenario.ground.alone:
+            if scenario.ground.alone or scenario.ground.takes_turns:
                 self._attributed.add((scenario.ground, False))
                 raise
             what, evidence = f"{violation} ({scenario.id})", violation.evidence or scenario.evidence(forest)

@@ -287,7 +287,7 @@ class Suite:
         finally:
             self.run.close()
         self.errors += self.schedule.unrepeated(explained=False)
-        self.notes += self.schedule.unrepeated(explained=True)
+        self.notes += [*self.schedule.unrepeated(explained=True), *self.schedule.spoilt]
         self.errors += self.known_failing.unexpected_passes(self.results)
         if session.config.option.collectonly:
             return

@@ -39,7 +39,7 @@ def _many_versions(grow: Grow) -> Planting:
 
 
 @clause("layouts.many-keys")
-@planting(_many_versions, naming="model_path", one_predictor=True)
+@planting(_many_versions, naming="model_path", alone=True, one_predictor=True)
 def test_versions_of_one_model_beyond_the_first_page_are_served(stand: Stand) -> None:
     """With model_path too, of 1,050 versions, or of two behind 1,050 files, each can be served."""
     folders = sorted({key.partition("/")[0] for key in stand.models["only"]}, key=int)

@@ -119,7 +119,7 @@ def _neighbours_of_a_model_path(grow: Grow) -> Planting:
 
 
 @clause("layouts.prefix-neighbours")
-@planting(_neighbours_of_a_model_path, naming="model_path", one_predictor=True)
+@planting(_neighbours_of_a_model_path, naming="model_path", alone=True, one_predictor=True)
 def test_model_path_does_not_take_in_its_neighbours(stand: Stand) -> None:
     """A model_path .../foo/ serves foo alone, though foobar/ and foo7/ lie beside it."""
     stand.expect_served("foo", "1")

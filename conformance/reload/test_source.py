@@ -59,7 +59,7 @@ def _one_model(grow: Grow) -> Planting:
 
 
 @clause("reload.source-outage")
-@planting(_one_model, naming="model_path", sources=("s3",), one_predictor=True)
+@planting(_one_model, naming="model_path", alone=True, sources=("s3",), one_predictor=True)
 def test_refusal_of_the_model_path_is_no_deletion(stand: Stand) -> None:
     """With model_path too, the model is served as before while S3 refuses, and its next version afterwards."""
     before = stand.expect_served("only", "1").tokens
@@ -165,7 +165,7 @@ def _racing_alone(grow: Grow) -> Planting:
 
 
 @clause("reload.list-get-race")
-@planting(_racing_alone, naming="model_path", sources=("s3",), one_predictor=True)
+@planting(_racing_alone, naming="model_path", alone=True, sources=("s3",), one_predictor=True)
 def test_object_of_the_model_path_vanishes_before_its_download(stand: Stand) -> None:
     """With model_path too, an object that is deleted between listing and download ends nothing."""
     stand.expect_served("racing", "1")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.implementation import load_implementation
+from conformance.implementation import ClockName, load_implementation
 from conformance.run import FAST_INTERVAL, Run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -35,9 +35,10 @@ class SuiteRun:
         return {clause for clause, outcome in self.outcomes().items() if outcome == "fail"}
 
 
-def reference_run(interval: float = FAST_INTERVAL) -> Run:
+def reference_run(interval: float = FAST_INTERVAL, clock: ClockName = ClockName.TIMED) -> Run:
     """Make what a run that judges the reference shares; nothing of it is started, and it is to be closed."""
-    return Run(load_implementation(REFERENCE), interval=interval, patience=1.0, seed=1, s3_endpoint="moto", keep=False)
+    implementation = load_implementation(REFERENCE)
+    return Run(implementation, clock=clock, interval=interval, patience=1.0, seed=1, s3_endpoint="moto", keep=False)
 
 
 def run_suite(implementation: Path, report: Path, *arguments: str, tests: Sequence[str] = ("conformance",)) -> SuiteRun:

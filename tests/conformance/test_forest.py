@@ -1,6 +1,7 @@
 """What a forest knows of the files that it has published, without any server."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,10 @@ from tests.conformance.suite_runs import reference_run
 
 def _one_model(grow: Grow) -> Planting:
     return Planting({"only": grow()})
+
+
+def _another_model(grow: Grow) -> Planting:
+    return Planting({"another": grow()})
 
 
 @pytest.fixture
@@ -38,3 +43,25 @@ def test_owner_of_a_token_tells_whether_it_is_there_still(forest: Forest) -> Non
     assert forest.owner(after[first]) == f"{first} of 000-only as it was before"
     assert {forest.owner(after[key]) for key in others} == {f"{key} of 000-only" for key in others}
     assert forest.owner("0" * 16) == "a file that was never published"
+
+
+def test_model_in_its_turn_lies_where_the_one_before_lay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next model comes in the place of the last, whatever their names, once that has been seen to go."""
+    run = reference_run()
+    forest = Forest(run, Ground(Setting("python", "local"), "model_path", "usual", started=False), [_one_model])
+    forest.start()
+    place = Path(forest.deployment.api.models["model_path"])
+    seen: list[set[str]] = []
+
+    def look(_: float) -> None:
+        seen.append({file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()})
+
+    monkeypatch.setattr(forest.deployment.clock, "settle", look)
+    before = set(forest.models(_one_model)["only"].tokens.values())
+    forest.turn_to(_another_model)
+    there = forest.models(_another_model)["another"]
+    assert seen == [set(), set(there)]
+    assert forest.published_name(_another_model, "another") == "000-only"
+    assert before.isdisjoint(there.tokens.values())
+    forest.close()
+    run.close()

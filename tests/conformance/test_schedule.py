@@ -10,6 +10,7 @@ import pytest
 from conformance import schedule as schedule_module
 from conformance.deployment import ServerDiedError
 from conformance.forest import Forest, Ground, Setting
+from conformance.implementation import ClockName
 from conformance.marks import Grow, Plant, Planting
 from conformance.run import FAST_INTERVAL, Run
 from conformance.schedule import Scenario, Schedule
@@ -17,6 +18,10 @@ from conformance.violations import Evidence, ViolationError
 from tests.conformance.suite_runs import reference_run
 
 ONE, ANOTHER = (Ground(Setting("python", "local"), naming, "usual") for naming in ("dir", "paths"))
+
+IN_TURNS = Ground(Setting("python", "local"), "model_path", "usual")
+
+DRIVEN = pytest.mark.parametrize("schedule", [{"clock": ClockName.DRIVEN}], indirect=True)
 
 EVIDENCE = Evidence("python, local", [], [], ["3.2 s: it answers"], "", ["the last words"])
 
@@ -28,9 +33,15 @@ class Plantings:
     run: Run
     ground: Ground
     plantings: list[Plant]
+    turns: int = 1
 
     def start(self) -> None:
         """Start nothing."""
+
+    def turn_to(self, plant: Plant) -> None:
+        """Count whose turn it is."""
+        self.plantings = [plant]
+        self.turns += 1
 
     def close(self) -> None:
         """End nothing."""
@@ -38,9 +49,9 @@ class Plantings:
 
 @pytest.fixture
 def schedule(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Schedule]:
-    """Make a schedule that starts no servers; those that it would start have the interval that the test gives."""
+    """Make a schedule that starts no servers; those that it would start go at the pace that the test gives."""
     monkeypatch.setattr(schedule_module, "Forest", Plantings)
-    run = reference_run(getattr(request, "param", FAST_INTERVAL))
+    run = reference_run(**getattr(request, "param", {}))
     schedule = Schedule(run)
     yield schedule
     schedule.close()
@@ -118,7 +129,69 @@ def test_death_is_not_explained_by_a_violation(schedule: Schedule) -> None:
     assert unexplained.startswith(f"{ONE}: it died\n")
 
 
-@pytest.mark.parametrize(("schedule", "together"), [(FAST_INTERVAL, 12), (10.0, 4)], indirect=["schedule"])
+@DRIVEN
+def test_plantings_with_model_path_have_one_server_in_turns(schedule: Schedule) -> None:
+    """A server that is told to look does for all models of model_path, one after the other."""
+    seen: list[int] = []
+    expect(schedule, "first", IN_TURNS, lambda forest: seen.append(forest.turns))
+    expect(schedule, "third", IN_TURNS, lambda forest: seen.append(forest.turns))
+    schedule.result("first")
+    schedule.result("beside-third")
+    assert seen == [1, 3]
+
+
+def test_servers_that_look_by_themselves_have_no_turns(schedule: Schedule) -> None:
+    """Where a server would have to be given the time to see the next model, each model has its own."""
+    seen: list[int] = []
+    for name in ("one", "another"):
+        expect(schedule, name, IN_TURNS, lambda forest: seen.append(forest.turns))
+    for name in ("one", "another"):
+        schedule.result(name)
+    assert seen == [1, 1]
+
+
+@DRIVEN
+@pytest.mark.parametrize("error", [ServerDiedError("it died"), ViolationError("this", "that")])
+def test_what_goes_wrong_in_its_turn_only_is_noted(schedule: Schedule, error: Exception) -> None:
+    """What does not go wrong on a new server is no failure; the new one is that of the next."""
+    turns: list[int] = []
+
+    def call(forest: Forest) -> None:
+        turns.append(forest.turns)
+        if forest.turns > 1:
+            raise error
+
+    expect(schedule, "first", IN_TURNS, wrong(ValueError(), when=lambda _: False))
+    expect(schedule, "third", IN_TURNS, call)
+    expect(schedule, "fifth", IN_TURNS, lambda forest: turns.append(forest.turns))
+    for name in ("first", "third", "fifth"):
+        schedule.result(name)
+    assert turns == [3, 1, 3]
+    (note,) = schedule.spoilt
+    assert str(error) in note
+    assert schedule.unrepeated(explained=False) == []
+
+
+@DRIVEN
+def test_what_goes_wrong_in_its_turn_and_again_is_a_failure(schedule: Schedule) -> None:
+    """What goes wrong on a new server too is held against the server, and another is started for the next."""
+    turns: list[int] = []
+    expect(schedule, "first", IN_TURNS, wrong(ViolationError("this", "that"), when=always))
+    schedule.expect(
+        Scenario(
+            "third", IN_TURNS, lambda _: Planting({}), lambda forest: turns.append(forest.turns), lambda _: EVIDENCE
+        )
+    )
+    with pytest.raises(ViolationError, match="expected this"):
+        schedule.result("first")
+    schedule.result("third")
+    assert turns == [2]
+    assert schedule.spoilt == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "together"), [({"interval": FAST_INTERVAL}, 12), ({"interval": 10.0}, 4)], indirect=["schedule"]
+)
 def test_idling_servers_share_what_takes_turns(schedule: Schedule, together: int) -> None:
     """Twelve plantings that take turns have one server where servers are busy, and three where they mostly idle."""
     seen: list[int] = []
