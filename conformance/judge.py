@@ -175,8 +175,9 @@ class _Witness:
             others = [source for source in self._sources.values() if source.tokens & request.tokens]
             clause = "clients.by-name" if others else "reload.never-mixed"
         elif any(request.tokens in change.versions.values() for change in self._source.changes):
-            if self._version is None and (stale := self._stale_version(request)) is not None:
-                return stale
+            missed = self._stale_version(request) or self._missed_addition(request)
+            if missed is not None:
+                return missed
             clause = "layouts.latest-is-highest" if self._version is None else "clients.explicit-version"
         else:
             clause = "reload.never-mixed"
@@ -186,7 +187,7 @@ class _Witness:
     def _stale_version(self, request: Request) -> Finding | None:
         """Judge an answer for the latest that has older content of the version that is the latest, None if not so."""
         latest = self._source.latest(self._source.allowed(request).start)
-        if latest is None:
+        if latest is None or self._version is not None:
             return None
         start = self._source.allowed(request).start
         past = [state for state in range(start) if self._source.answer(state, latest) == request.tokens]
@@ -196,6 +197,24 @@ class _Witness:
         missed = _Witness(self._source, self._sources, [of_version], self._zero).stale(of_version, past[-1])
         observed = f"{self._what(request)}, still {self._describe(request.tokens)}"
         return replace(missed, observed=observed, request=request)
+
+    def _missed_addition(self, request: Request) -> Finding | None:
+        """Judge an answer for the latest by a lower version that was the latest once, None if not so.
+
+        Whatever became of its files since, the higher version was missed.
+        """
+        start = self._source.allowed(request).start
+        latest = self._source.latest(start)
+        if latest is None or self._version is not None:
+            return None
+        lower = {
+            version
+            for change in self._source.changes
+            for version, tokens in change.versions.items()
+            if tokens == request.tokens and _number(version) < _number(latest)
+        }
+        past = [state for state in range(start) if self._source.latest(state) in lower]
+        return self.stale(request, past[-1]) if past else None
 
     def stale(self, request: Request, state: int) -> Finding:
         """Accuse the server of having missed the change that made the wanted answer what it is.

@@ -88,6 +88,14 @@ def test_older_content_of_the_latest_version() -> None:
     assert "the latest version" in finding.observed
 
 
+def test_new_content_of_the_version_that_was_the_latest() -> None:
+    """A lower version that was the latest once is one beside which the addition of a higher one was missed."""
+    overwritten = change(21, {"9": "c", "10": "b"}, "reload.updated-in-place")
+    changes = [change(0, {"9": "a"}, "reload.model-added"), change(20, {"9": "a", "10": "b"}), overwritten]
+    (finding,) = judge(changes, [ask(32, "c")], STALENESS)
+    assert finding.clause == "reload.version-added"
+
+
 def test_tokens_of_nobody() -> None:
     """Files that were never published are no state of the source."""
     assert [finding.clause for finding in judge([ONE], [ask(11, "?")], STALENESS)] == ["reload.never-mixed"]
