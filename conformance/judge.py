@@ -175,10 +175,12 @@ class _Witness:
             others = [source for source in self._sources.values() if source.tokens & request.tokens]
             clause = "clients.by-name" if others else "reload.never-mixed"
         elif any(request.tokens in change.versions.values() for change in self._source.changes):
-            missed = self._stale_version(request) or self._missed_addition(request)
-            if missed is not None:
+            if self._version is not None:
+                clause = "clients.explicit-version"
+            elif (missed := self._stale_version(request) or self._missed_addition(request)) is not None:
                 return missed
-            clause = "layouts.latest-is-highest" if self._version is None else "clients.explicit-version"
+            else:
+                clause = "layouts.latest-is-highest"
         else:
             clause = "reload.never-mixed"
         wanted = {self._answers[state] for state in self._source.allowed(request)}
@@ -187,7 +189,7 @@ class _Witness:
     def _stale_version(self, request: Request) -> Finding | None:
         """Judge an answer for the latest that has older content of the version that is the latest, None if not so."""
         latest = self._source.latest(self._source.allowed(request).start)
-        if latest is None or self._version is not None:
+        if latest is None:
             return None
         start = self._source.allowed(request).start
         past = [state for state in range(start) if self._source.answer(state, latest) == request.tokens]
@@ -205,7 +207,7 @@ class _Witness:
         """
         start = self._source.allowed(request).start
         latest = self._source.latest(start)
-        if latest is None or self._version is not None:
+        if latest is None:
             return None
         lower = {
             version
@@ -219,7 +221,7 @@ class _Witness:
     def stale(self, request: Request, state: int) -> Finding:
         """Accuse the server of having missed the change that made the wanted answer what it is.
 
-        `state` is the last one that explains the answer that was given.
+        `state` is the last one that explains the answer that was given, or which version it was from.
         """
         allowed = self._source.allowed(request)
         wanted = self._answers[allowed.start]
