@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -173,9 +174,10 @@ def test_interrupted_run_reports_what_was_done(number: signal.Signals, tmp_path:
     own = [*settings(long), "--report-dir", str(tmp_path / "report")]
     log = tmp_path / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "load", "steady", *own], cwd=ROOT, stdout=output, stderr=output
-        )
+        with heeding(number):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "load", "steady", *own], cwd=ROOT, stdout=output, stderr=output
+            )
         under_way = re.compile(r" [1-9][\d,]* in all, 0 errors, ")
         said = timing.poll(
             lambda: under_way.search(log.read_text(encoding="utf-8")),
@@ -190,6 +192,16 @@ def test_interrupted_run_reports_what_was_done(number: signal.Signals, tmp_path:
     assert "duration" in run.missed()
     assert "equal totals" not in run.missed()
     assert not processes_of(tmp_path)
+
+
+@contextmanager
+def heeding(number: signal.Signals) -> Iterator[None]:
+    """Let processes that start in the block heed a signal, which those of a background job inherit as ignored."""
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def test_running_server_is_driven_by_its_url(tmp_path: Path) -> None:
