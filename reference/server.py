@@ -63,6 +63,8 @@ def run(options: Options, project: Path, api: config.Api, folder: Path) -> None:
     )
     # What waits for its turn occupies a thread: without one more, nothing could be said to others in the meantime.
     spare_threads = 0 if options.request_timeout is None else 1
+    # Threads of OpenBLAS spin before they sleep: by default for as long as NumPy takes to import.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     multiprocessing.set_start_method("spawn", force=True)
     server = Server(
         "reference",
