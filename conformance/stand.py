@@ -84,7 +84,7 @@ class Stand:
         """Let the witness fetch a model and echo it.
 
         The name is left out where model_path names the model, or when `named` is False; `more` goes into the payload.
-        The answer may take `timeout` seconds, or else as long as any.
+        The answer may take `timeout` seconds, or else as long as any for which the model is downloaded first.
         """
         if named is None:
             named = self.forest.ground.naming != "model_path"
@@ -92,6 +92,9 @@ class Stand:
         if not isinstance(version, _LeftOut):
             ask["version"] = version
         payload = {**witness_payload(ask, call), **(more or {})}
+        if timeout is None:
+            pace = self.deployment.pace
+            timeout = pace.answer + pace.download(len(self.models.get(name, ())))
         return self.deployment.predict(payload, about=self.published_name(name), timeout=timeout)
 
     def ask_by_name(self, name: str, version: Version = LEFT_OUT) -> Answer:

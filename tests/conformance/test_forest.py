@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from conformance.catalogue import load_catalogue
 from conformance.forest import Forest, Ground, Setting
 from conformance.marks import Grow, Planting
+from conformance.stand import Stand
 from tests.conformance.suite_runs import reference_run
 
 
@@ -43,6 +45,18 @@ def test_owner_of_a_token_tells_whether_it_is_there_still(forest: Forest) -> Non
     assert forest.owner(after[first]) == f"{first} of 000-only as it was before"
     assert {forest.owner(after[key]) for key in others} == {f"{key} of 000-only" for key in others}
     assert forest.owner("0" * 16) == "a file that was never published"
+
+
+def test_request_may_take_as_long_as_the_download_of_its_model(forest: Forest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who downloads a model when it is asked for has as much longer to answer as the model has files."""
+    pace = forest.deployment.pace
+    granted: list[float] = []
+    monkeypatch.setattr(forest.deployment, "predict", lambda *_, timeout, **__: granted.append(timeout))
+    stand = Stand(forest, _one_model, load_catalogue()["layouts.many-keys"])
+    for name in ("only", "unknown"):
+        stand.ask(name)
+    assert granted == [pace.answer + pace.download(len(stand.models["only"])), pace.answer]
+    assert granted[0] > granted[1]
 
 
 def test_model_in_its_turn_lies_where_the_one_before_lay(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from reference.inventory import Inventory
 from reference.keeper import Change, Keeper, ModelPath
 from reference.local import LocalSource
 from reference.sources import File, Source
+from tests.faults.configurations import PYTHON_S3
 from tests.faults.registry import variation
 
 Changes = list[Change]
@@ -133,6 +134,20 @@ def _downloads_when_asked() -> None:
     """Nothing is downloaded before it is asked for, with and without a cache."""
     make = server.Inventory
     server.Inventory = lambda store, kind, lazy: make(store, kind, lazy=True)
+
+
+@variation("slow-downloads", allowed="a request may have to download a model of many files first", on=[PYTHON_S3])
+def _slow_downloads() -> None:
+    """Models are downloaded when they are asked for; of many files in a folder each takes some 50 ms longer."""
+    _downloads_when_asked()
+    fetch = s3.S3Source.fetch
+
+    def slowly(self: s3.S3Source, file: File, target: Path) -> None:
+        if len(list(target.parent.iterdir())) > 20:
+            threading.Event().wait(0.05)
+        fetch(self, file, target)
+
+    s3.S3Source.fetch = slowly
 
 
 @variation("more-requests-to-s3", allowed="a server may ask S3 for more than it needs")
