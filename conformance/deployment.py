@@ -176,14 +176,15 @@ class Deployment:
         concerns, for the timeline.
         """
         begun = timing.now()
+        if timeout is None:
+            timeout = self.pace.answer
         try:
-            response = self._request(
-                method, path, headers=headers, payload=payload, timeout=timeout or self.pace.answer
-            )
+            response = self._request(method, path, headers=headers, payload=payload, timeout=timeout)
         except urllib3.exceptions.HTTPError as error:
             # The process may take a moment to end after its socket has gone.
             status = timing.poll(lambda: self.process.status, until=timing.now() + 1)
-            how = describe_exit(status) if status is not None else f"gave no answer ({type(error).__name__})"
+            within = f" in {timeout:g} s" if isinstance(error, urllib3.exceptions.TimeoutError) else ""
+            how = describe_exit(status) if status is not None else f"gave no answer{within} ({type(error).__name__})"
             raise ServerDiedError(f"the server {how} on {method} {path}") from error
         text = response.data.decode(errors="replace")
         try:

@@ -3,8 +3,8 @@
 `-m tests.conformance.stub_server MODE PROJECT PORT`.
 
 Modes: `exits` ends at once; `deaf` never listens; `unready` answers 503; `empty` answers without a token;
-`crashes` dies on the first request; `stubborn` serves its one model but ignores SIGTERM; `minimal` serves it and ends;
-`curt` closes each connection without having said so.
+`crashes` dies on the first request; `mute` never answers one; `stubborn` serves its one model but ignores SIGTERM;
+`minimal` serves it and ends; `curt` closes each connection without having said so.
 """
 
 import os
@@ -48,6 +48,8 @@ def main() -> None:
         def do_POST(self) -> None:  # noqa: N802 - named by http.server
             if mode == "crashes":
                 os._exit(9)
+            if mode == "mute":
+                threading.Event().wait()
             self.payload()
             self.answer(200, {"process": os.getpid(), "tokens": [] if mode == "empty" else tokens_below(model)})
 
