@@ -177,7 +177,7 @@ class _Witness:
         elif any(request.tokens in change.versions.values() for change in self._source.changes):
             if self._version is not None:
                 clause = "clients.explicit-version"
-            elif (missed := self._stale_version(request) or self._missed_addition(request)) is not None:
+            elif (missed := self._missed_change(request)) is not None:
                 return missed
             else:
                 clause = "layouts.latest-is-highest"
@@ -186,13 +186,17 @@ class _Witness:
         wanted = {self._answers[state] for state in self._source.allowed(request)}
         return self._finding(clause, request, " or ".join(sorted(map(self._describe, wanted))))
 
-    def _stale_version(self, request: Request) -> Finding | None:
-        """Judge an answer for the latest that has older content of the version that is the latest, None if not so."""
-        latest = self._source.latest(self._source.allowed(request).start)
+    def _missed_change(self, request: Request) -> Finding | None:
+        """Judge an answer for the latest by the change of it that was missed, None if that does not explain it."""
+        past = range(self._source.allowed(request).start)
+        latest = self._source.latest(past.stop)
         if latest is None:
             return None
-        start = self._source.allowed(request).start
-        past = [state for state in range(start) if self._source.answer(state, latest) == request.tokens]
+        return self._stale_version(request, latest, past) or self._missed_addition(request, latest, past)
+
+    def _stale_version(self, request: Request, latest: str, states: range) -> Finding | None:
+        """Judge an answer that has older content of the version that is the latest, None if not so."""
+        past = [state for state in states if self._source.answer(state, latest) == request.tokens]
         if not past:
             return None
         of_version = replace(request, version=latest)
@@ -200,22 +204,18 @@ class _Witness:
         observed = f"{self._what(request)}, still {self._describe(request.tokens)}"
         return replace(missed, observed=observed, request=request)
 
-    def _missed_addition(self, request: Request) -> Finding | None:
-        """Judge an answer for the latest by a lower version that was the latest once, None if not so.
+    def _missed_addition(self, request: Request, latest: str, states: range) -> Finding | None:
+        """Judge an answer by a lower version that was the latest once, None if not so.
 
         Whatever became of its files since, the higher version was missed.
         """
-        start = self._source.allowed(request).start
-        latest = self._source.latest(start)
-        if latest is None:
-            return None
         lower = {
             version
             for change in self._source.changes
             for version, tokens in change.versions.items()
             if tokens == request.tokens and _number(version) < _number(latest)
         }
-        past = [state for state in range(start) if self._source.latest(state) in lower]
+        past = [state for state in states if self._source.latest(state) in lower]
         return self.stale(request, past[-1]) if past else None
 
     def stale(self, request: Request, state: int) -> Finding:

@@ -11,7 +11,7 @@ from conformance.implementation import Intervals
 
 T = TypeVar("T")
 
-# Seconds at patience 1. Generous on purpose: these bound hangs, and no clause is judged by them.
+# Seconds at patience 1. Generous on purpose: these bound hangs, and who takes longer counts as dead.
 START_ALLOWANCE = 60.0
 ANSWER_ALLOWANCE = 30.0
 STOP_ALLOWANCE = 30.0
