@@ -1,12 +1,17 @@
-"""How many random programs a run has."""
+"""How many random programs a run has, and what a search makes of what breaks it."""
 
 import itertools
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from hypothesis.errors import Flaky
 
 from conformance.catalogue import SOURCES, PredictorType, Source
 from conformance.implementation import ClockName, Declares
+from conformance.reload import programs
 from conformance.reload.programs import programs_on
+from conformance.stand import Stand
 
 DECLARED: list[tuple[list[PredictorType], list[Source], bool]] = [
     (["python", "onnx", "tensorflow"], list(SOURCES), True),
@@ -24,3 +29,15 @@ def test_driven_run_has_two_hundred_programs(
     declares = Declares(predictors=predictors, sources=sources, features=["cache"] if caches else [])
     servers = itertools.product({"python", "onnx"} & {*predictors}, sources, {False, caches})
     assert sum(programs_on(ClockName.DRIVEN, source, declares) for _, source, _ in servers) >= 200
+
+
+def test_what_breaks_hypothesis_is_raised_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that ends without a fault of the server, and not by itself, tells why."""
+
+    def break_down(*_: object, **__: object) -> None:
+        raise Flaky("not for the server's sake")
+
+    monkeypatch.setattr(programs, "run_state_machine_as_test", break_down)
+    stand = cast(Stand, SimpleNamespace(models={}, deployment=SimpleNamespace(clock=None)))
+    with pytest.raises(Flaky, match="not for the server's sake"):
+        programs.search(stand, programs=1, seed=1)
