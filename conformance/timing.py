@@ -11,9 +11,10 @@ from conformance.implementation import Intervals
 
 T = TypeVar("T")
 
-# Seconds at patience 1. Generous on purpose: these bound hangs, and who takes longer counts as dead.
+# Seconds at patience 1. Generous on purpose: these bound hangs, and who takes longer counts as dead. One request for a
+# model of VGG's size has taken 30 s, with some twenty servers on two busy cores.
 START_ALLOWANCE = 60.0
-ANSWER_ALLOWANCE = 30.0
+ANSWER_ALLOWANCE = 60.0
 STOP_ALLOWANCE = 30.0
 # For each key: it may ask S3 twice, one after the other, and S3 takes a tenth of a second.
 DOWNLOAD_ALLOWANCE = 0.25

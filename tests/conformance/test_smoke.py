@@ -35,7 +35,7 @@ def left_running(text: str) -> list[str]:
         ("unready", "ready", "s: GET / gave status 503"),
         ("empty", "predict", "the answer lacks the token of the model that was published"),
         ("crashes", "predict", "exited with status 9 on POST /"),
-        ("mute", "predict", "gave no answer in 1.5 s (ReadTimeoutError) on POST /"),
+        ("mute", "predict", "gave no answer in 3 s (ReadTimeoutError) on POST /"),
         ("stubborn", "stop", "still ran 1.5 s after SIGTERM"),
     ],
 )
