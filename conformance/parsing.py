@@ -12,11 +12,13 @@ import pytest
 
 # Python 3.11 counts the depth of all trees that are being made as that of one, in whatever threads, and a collection of
 # garbage lets another thread begin one: a SystemError for either. Mended in 3.11.8 (python/cpython#106905).
-COUNTS_THREADS_AS_ONE = sys.version_info < (3, 11, 8)
+_COUNTS_THREADS_AS_ONE = sys.version_info < (3, 11, 8)
 
 
 def take_turns_at_parsing(patch: pytest.MonkeyPatch) -> None:
-    """Let one thread at a time make a syntax tree, until the patch is undone."""
+    """Let one thread at a time make a syntax tree where Python needs that, until the patch is undone."""
+    if not _COUNTS_THREADS_AS_ONE:
+        return
     parse, turn = ast.parse, threading.RLock()
 
     @functools.wraps(parse)

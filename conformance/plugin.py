@@ -16,7 +16,7 @@ from conformance.distribution import prepare_distribution
 from conformance.forest import Setting
 from conformance.lab import Lab
 from conformance.outcomes import ExitStatus
-from conformance.parsing import COUNTS_THREADS_AS_ONE, take_turns_at_parsing
+from conformance.parsing import take_turns_at_parsing
 from conformance.problems import SuiteError
 from conformance.suite import OPTION_DEFAULTS, SUITE, Suite, suite_of
 
@@ -104,10 +104,9 @@ def pytest_configure(config: pytest.Config) -> None:
     file: Path | None = config.getoption("--implementation")
     if file is None:
         pytest.exit("--implementation FILE is missing: it tells the suite how to run the server", ExitStatus.ERROR)
-    if COUNTS_THREADS_AS_ONE:
-        patch = pytest.MonkeyPatch()
-        config.add_cleanup(patch.undo)
-        take_turns_at_parsing(patch)
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    take_turns_at_parsing(patch)
     seed: int | None = config.getoption("--seed")
     prepare_distribution(config, secrets.randbelow(2**32) if seed is None else seed)
     try:

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conformance import parsing, timing
+from conformance import timing
+from conformance.parsing import take_turns_at_parsing
 from conformance.reload import program
 
 THREADS = 3
@@ -33,8 +34,7 @@ def collections_let_others_run() -> Iterator[None]:
 @pytest.mark.usefixtures("collections_let_others_run")
 def test_threads_that_parse_at_once_each_get_their_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches in several threads can each read their source, whatever garbage is collected meanwhile."""
-    if parsing.COUNTS_THREADS_AS_ONE:
-        parsing.take_turns_at_parsing(monkeypatch)
+    take_turns_at_parsing(monkeypatch)
     source = inspect.getsource(program)
     begin = threading.Barrier(THREADS)
 
