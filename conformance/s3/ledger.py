@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conformance.growing_file import GrowingFile
 from conformance.history import Event
-from conformance.s3.faults import FaultKind
+from conformance.s3.faults import LATE, FaultKind
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Entry:
     """One request of a server and what S3 answered.
 
     `begun` and `ended` are moments of `timing.now`; `prefix` is that of a listing, None for other requests.
-    `status` is 0 when the connection was broken off, and `fault` what the suite had the proxy do to the request.
+    `status` is 0 when the connection was broken off before there was an answer: by the proxy for a test, or by the
+    server, at `ended`. `fault` is what the suite had the proxy do to the request.
     """
 
     begun: float
@@ -73,8 +74,13 @@ class Request:
 
     @property
     def is_failure_of_s3(self) -> bool:
-        """Whether S3 failed by itself, and not for a test."""
-        return self.entry.status >= HTTPStatus.INTERNAL_SERVER_ERROR and self.entry.fault is None
+        """Whether S3 failed by itself, and not for a test: it answered with an error, or not before the server gave up.
+
+        A server has to wait at least for as long as a slow S3 takes, `LATE`; one that gives up before fails by itself.
+        """
+        entry = self.entry
+        was_waited_for = entry.status == 0 and entry.ended - entry.begun > LATE
+        return entry.fault is None and (entry.status >= HTTPStatus.INTERNAL_SERVER_ERROR or was_waited_for)
 
 
 class Ledger:

@@ -128,16 +128,12 @@ class RecordingProxy:
         if kind == "refusal":
             self._note(asked, 503, 0, fault)
             return web.Response(status=503, reason="Slow Down", text=_SLOW_DOWN, content_type="application/xml")
-        if kind == "slowness":
-            await asyncio.sleep(LATE)
-        if fault is not None and kind == "disappearance":
-            async with request.app[_SESSION].delete(URL(fault.delete_url, encoded=True)) as deletion:
-                deletion.raise_for_status()
         return await self._forward(request, asked, fault)
 
     async def _forward(self, request: web.Request, asked: Asked, fault: Fault | None) -> web.StreamResponse:
-        status = _BAD_GATEWAY
+        status = _NO_ANSWER
         try:
+            await self._hinder(request, fault)
             async with await self._ask(request) as answer:
                 status = answer.status
                 response = web.StreamResponse(status=answer.status, reason=answer.reason)
@@ -153,10 +149,11 @@ class RecordingProxy:
                         await response.prepare(request)
                     await response.write(chunk)
                     size, chunk = size + len(chunk), following
-        except BaseException as error:
+        except aiohttp.ClientConnectionError as error:
+            self._note(asked, status or _BAD_GATEWAY, 0, fault)
+            return web.Response(status=_BAD_GATEWAY, text=f"S3 endpoint {self._upstream}: {error}")
+        except BaseException:  # not least that the server has gone, which ends its request at once
             self._note(asked, status, 0, fault)
-            if isinstance(error, aiohttp.ClientConnectionError):
-                return web.Response(status=_BAD_GATEWAY, text=f"S3 endpoint {self._upstream}: {error}")
             raise
         self._note(asked, status, size + len(chunk), fault)
         if not response.prepared:
@@ -165,6 +162,14 @@ class RecordingProxy:
             await response.write(chunk)
         await response.write_eof()
         return response
+
+    async def _hinder(self, request: web.Request, fault: Fault | None) -> None:
+        """Do what a fault does before the endpoint is asked."""
+        if fault is not None and fault.kind == "slowness":
+            await asyncio.sleep(LATE)
+        if fault is not None and fault.kind == "disappearance":
+            async with request.app[_SESSION].delete(URL(fault.delete_url, encoded=True)) as deletion:
+                deletion.raise_for_status()
 
     async def _ask(self, request: web.Request) -> aiohttp.ClientResponse:
         """Ask the endpoint; what it fails to read is asked again, and the last answer given."""
@@ -229,7 +234,7 @@ async def serve(announcement: Path, upstream: str, ledger: Path, control: Path) 
         await asyncio.start_unix_server(faults.take_up, control),
     ):
         app[_SESSION] = session
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -12,20 +12,29 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
+from conformance import timing
 from conformance.s3.endpoint import S3, open_s3
 from tests.conformance.json_handler import JsonHandler
 
-FAILURES = {"/well": 0, "/for-a-moment": 2, "/for-good": 1000}
+FAILURES = {"/well": 0, "/for-a-moment": 2, "/for-good": 1000, "/never": 0}
+PATIENCE = 60.0
 
 
 class FailingEndpoint(JsonHandler):
-    """Answers a read of each object only after as many failures as it is meant to have; writes nothing but a bucket."""
+    """Answers a read of each object only after as many failures as it is meant to have, or never.
+
+    Writes nothing but a bucket.
+    """
 
     asked: Counter[str]
+    closed: threading.Event
 
     def do_GET(self) -> None:  # noqa: N802 - named by http.server
         """Fail, or give the object."""
         key = "/" + urlsplit(self.path).path.rpartition("/")[2]
+        if key == "/never":
+            self.closed.wait()
+            return
         self.asked[key] += 1
         self.send(500 if self.asked[key] <= FAILURES[key] else 200, b"content")
 
@@ -47,14 +56,16 @@ def s3(asked: Counter[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Open such an endpoint, with the proxy in front of it."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "any")
-    handler = type("Counted", (FailingEndpoint,), {"asked": asked})
+    closed = threading.Event()
+    handler = type("Counted", (FailingEndpoint,), {"asked": asked, "closed": closed})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            with open_s3(f"http://127.0.0.1:{server.server_port}", tmp_path, 60.0) as opened:
+            with open_s3(f"http://127.0.0.1:{server.server_port}", tmp_path, PATIENCE) as opened:
                 yield opened
         finally:
+            closed.set()
             server.shutdown()
             thread.join()
 
@@ -81,3 +92,11 @@ def test_write_that_fails_is_not_tried_again(s3: S3, asked: Counter[str]) -> Non
     """What changes S3 reaches it once."""
     assert ask(s3, "PUT", "/written") == 500
     assert asked["/written"] == 1
+
+
+def test_request_that_is_given_up_ends_there_and_then(s3: S3) -> None:
+    """What a server no longer waits for is in the ledger at once as without an answer, whatever the endpoint does."""
+    with urllib3.PoolManager(retries=False) as http, pytest.raises(urllib3.exceptions.ReadTimeoutError):
+        http.request("GET", f"{s3.server_env['AWS_ENDPOINT_URL']}/{s3.bucket}/never", timeout=0.2)
+    (entry,) = timing.poll(lambda: s3.ledger.entries() or None, until=timing.now() + PATIENCE) or ()
+    assert (entry.key, entry.status, entry.fault) == ("never", 0, None)

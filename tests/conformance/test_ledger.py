@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from conformance.s3.faults import FaultKind
+from conformance.s3.faults import LATE, FaultKind
 from conformance.s3.ledger import Entry, Ledger, requests_about
 
 STATUSES: list[tuple[int, FaultKind | None]] = [
@@ -15,6 +15,11 @@ MODELS = {"place/000-bert/": "bert", "place/000-bert-large/": "bert-large"}
 def entry(method: str = "GET", key: str = "", prefix: str | None = None, begun: float = 1.0) -> Entry:
     """Make an entry of an answered request."""
     return Entry(begun, begun + 1, method, "bucket", key, prefix, 200, 10)
+
+
+def failures_of_s3(entries: list[Entry]) -> list[Entry]:
+    """Choose the entries that are a failure of S3 to the models."""
+    return [request.entry for request in requests_about(MODELS, entries) if request.is_failure_of_s3]
 
 
 def test_entries_are_read_as_they_come(tmp_path: Path) -> None:
@@ -73,5 +78,14 @@ def test_failure_of_s3_is_one_that_no_test_asked_for() -> None:
     """An error of the endpoint is a failure of S3; what a test had it do, what was not found and an answer are not."""
     answered = entry(key="place/000-bert/a")
     entries = [replace(answered, status=status, fault=fault) for status, fault in STATUSES]
-    failures = [request.entry for request in requests_about(MODELS, entries) if request.is_failure_of_s3]
-    assert failures == [replace(answered, status=500), replace(answered, status=502)]
+    assert failures_of_s3(entries) == [replace(answered, status=500), replace(answered, status=502)]
+
+
+def test_answer_that_a_server_has_waited_for_in_vain_is_a_failure_of_s3() -> None:
+    """An endpoint that was given up after more than the time of a slow one failed; one given up before did not."""
+    given_up = replace(entry(prefix="place/"), status=0)
+    in_vain = replace(given_up, ended=given_up.begun + 1.1 * LATE)
+    too_early = replace(given_up, ended=given_up.begun + 0.9 * LATE)
+    late = replace(in_vain, status=200)
+    for_a_test = replace(in_vain, fault="slowness")
+    assert failures_of_s3([in_vain, too_early, late, for_a_test]) == [in_vain]

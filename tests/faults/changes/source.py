@@ -6,9 +6,12 @@ import os
 import threading
 import time
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from reference import s3
@@ -294,3 +297,30 @@ def _failed_download_is_not_repeated() -> None:
         return complete
 
     Inventory._settle = once
+
+
+@fault(
+    "later-pages-given-up-too-early",
+    seen="plausible: a time limit for the rest of a listing, in milliseconds where seconds were meant",
+    on=[CACHED_ONNX_S3],
+    breaks=["layouts.many-keys"],
+    needs=["many keys"],
+)
+def _later_pages_given_up_too_early() -> None:
+    """When a source has been listed once, only its first page is waited for; any other one is given up after 1 ms."""
+    listing, call = s3.S3Source.listing, s3.S3Source._call
+    hasty = cache(lambda: boto3.client("s3", config=Config(read_timeout=0.001, retries={"total_max_attempts": 1})))
+    listed: set[str] = set()
+
+    def noting(self: s3.S3Source, below: str = "") -> list[File]:
+        found = listing(self, below)
+        listed.add(self.location)
+        return found
+
+    def given_up(self: s3.S3Source, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        if "ContinuationToken" in request and self.location in listed:
+            return call(s3.S3Source(self.location, hasty()), operation, request)
+        return call(self, operation, request)
+
+    s3.S3Source.listing = noting
+    s3.S3Source._call = given_up
