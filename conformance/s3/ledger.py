@@ -79,8 +79,11 @@ class Request:
         A server has to wait at least for as long as a slow S3 takes, `LATE`; one that gives up before fails by itself.
         """
         entry = self.entry
-        was_waited_for = entry.status == 0 and entry.ended - entry.begun > LATE
-        return entry.fault is None and (entry.status >= HTTPStatus.INTERNAL_SERVER_ERROR or was_waited_for)
+        if entry.fault in {"outage", "refusal"}:
+            return False
+        meant = LATE if entry.fault == "slowness" else 0.0
+        was_waited_for = entry.status == 0 and entry.ended - entry.begun > meant + LATE
+        return entry.status >= HTTPStatus.INTERNAL_SERVER_ERROR or was_waited_for
 
 
 class Ledger:

@@ -135,27 +135,26 @@ class RecordingProxy:
         try:
             await self._hinder(request, fault)
             async with await self._ask(request) as answer:
-                status = answer.status
-                response = web.StreamResponse(status=answer.status, reason=answer.reason)
-                for name, value in answer.headers.items():
-                    if name.lower() not in _HOP_BY_HOP:
-                        response.headers.add(name, value)
-                if fault is not None and fault.kind == "truncation" and status in {200, 206}:
+                response = _like(answer)
+                if fault is not None and fault.kind == "truncation" and answer.status in {200, 206}:
                     return await self._truncate(request, asked, fault, response, await answer.read())
                 chunks = answer.content.iter_any()
                 size, chunk = 0, await anext(chunks, b"")
                 while following := await anext(chunks, b""):
                     if not response.prepared:
                         await response.prepare(request)
+                        status = answer.status
                     await response.write(chunk)
                     size, chunk = size + len(chunk), following
-        except aiohttp.ClientConnectionError as error:
-            self._note(asked, status or _BAD_GATEWAY, 0, fault)
-            return web.Response(status=_BAD_GATEWAY, text=f"S3 endpoint {self._upstream}: {error}")
-        except BaseException:  # not least that the server has gone, which ends its request at once
+        except asyncio.CancelledError:  # the server has gone
             self._note(asked, status, 0, fault)
             raise
-        self._note(asked, status, size + len(chunk), fault)
+        except Exception as error:
+            self._note(asked, status or _BAD_GATEWAY, 0, fault)
+            if isinstance(error, aiohttp.ClientConnectionError):
+                return web.Response(status=_BAD_GATEWAY, text=f"S3 endpoint {self._upstream}: {error}")
+            raise
+        self._note(asked, answer.status, size + len(chunk), fault)
         if not response.prepared:
             await response.prepare(request)
         if chunk:
@@ -208,6 +207,15 @@ class RecordingProxy:
             fault.kind if fault is not None else None,
         )  # fmt: skip
         self._ledger.write(entry.to_line())
+
+
+def _like(answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """Begin an answer of the same status and headers as that of the endpoint."""
+    response = web.StreamResponse(status=answer.status, reason=answer.reason)
+    for name, value in answer.headers.items():
+        if name.lower() not in _HOP_BY_HOP:
+            response.headers.add(name, value)
+    return response
 
 
 def _reset(request: web.Request) -> web.StreamResponse:

@@ -8,6 +8,7 @@ from conformance.s3.ledger import Entry, Ledger, requests_about
 
 STATUSES: list[tuple[int, FaultKind | None]] = [
     (200, None), (404, None), (500, None), (502, None), (503, "refusal"), (0, "outage"),
+    (200, "slowness"), (500, "slowness"), (502, "truncation"), (404, "disappearance"),
 ]  # fmt: skip
 MODELS = {"place/000-bert/": "bert", "place/000-bert-large/": "bert-large"}
 
@@ -78,14 +79,17 @@ def test_failure_of_s3_is_one_that_no_test_asked_for() -> None:
     """An error of the endpoint is a failure of S3; what a test had it do, what was not found and an answer are not."""
     answered = entry(key="place/000-bert/a")
     entries = [replace(answered, status=status, fault=fault) for status, fault in STATUSES]
-    assert failures_of_s3(entries) == [replace(answered, status=500), replace(answered, status=502)]
+    failures = [(500, None), (502, None), (500, "slowness"), (502, "truncation")]
+    assert [(failure.status, failure.fault) for failure in failures_of_s3(entries)] == failures
 
 
 def test_answer_that_a_server_has_waited_for_in_vain_is_a_failure_of_s3() -> None:
     """An endpoint that was given up after more than the time of a slow one failed; one given up before did not."""
-    given_up = replace(entry(prefix="place/"), status=0)
-    in_vain = replace(given_up, ended=given_up.begun + 1.1 * LATE)
-    too_early = replace(given_up, ended=given_up.begun + 0.9 * LATE)
-    late = replace(in_vain, status=200)
-    for_a_test = replace(in_vain, fault="slowness")
-    assert failures_of_s3([in_vain, too_early, late, for_a_test]) == [in_vain]
+
+    def waited(seconds: float, status: int, fault: FaultKind | None = None) -> Entry:
+        return replace(entry(prefix="place/"), ended=1.0 + seconds, status=status, fault=fault)
+
+    in_vain = [waited(1.1 * LATE, 0), waited(2.1 * LATE, 0, "slowness"), waited(1.1 * LATE, 0, "disappearance")]
+    too_early = [waited(0.9 * LATE, 0), waited(1.9 * LATE, 0, "slowness")]
+    meant = [waited(9 * LATE, 0, "outage"), waited(9 * LATE, 503, "refusal")]
+    assert failures_of_s3([*in_vain, *too_early, *meant, waited(9 * LATE, 200)]) == in_vain

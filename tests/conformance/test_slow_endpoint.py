@@ -15,7 +15,7 @@ from conformance.s3.moto import run_moto
 from tests.conformance.suite_runs import REFERENCE, run_suite
 
 PATIENCE = 60.0
-# Seconds; the reference waits 5 of them for S3 at the usual intervals.
+# Seconds; the reference waits for S3 for 5 of them at intervals that are no longer.
 TOO_LONG = 6.0
 
 
