@@ -173,9 +173,10 @@ def _to_be_mended(grow: Grow) -> Planting:
     return Planting({"mended": versions({"1": grow(), "2": grow()}), "one": grow()})
 
 
-# A server that has given up version 3 must take it up again, whatever else changes until it is loaded.
+# A server that has given up version 3 must take it up again, whatever else changes until it is loaded. As it may not
+# look at its source until then, other tests keep away: they would see nothing happen.
 @clause("reload.half-uploaded")
-@planting(_to_be_mended, predictors=("python",), configuration=THREADED, one_source=True)
+@planting(_to_be_mended, alone=True, predictors=("python",), configuration=THREADED, one_source=True)
 def test_version_that_is_whole_at_last_is_the_latest_whatever_is_added_meanwhile(stand: Stand) -> None:
     """Version 3 cannot be loaded at first and is the latest once it is whole, though 0 is added as it is loaded."""
     stand.expect_served("mended", "2")
