@@ -121,9 +121,13 @@ class _Source:
         """Give what a request is answered by in a state: tokens, or None for an error."""
         return answer(self.changes[state - 1].versions if state else {}, version)
 
+    def versions(self, state: int) -> frozenset[str]:
+        """Give the versions that there are in a state."""
+        return frozenset(self.changes[state - 1].versions if state else ())
+
     def latest(self, state: int) -> str | None:
         """Give the version that is the latest in a state; None if there is none."""
-        return max(self.changes[state - 1].versions if state else (), key=_number, default=None)
+        return _highest(self.versions(state))
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -205,7 +209,7 @@ class _Witness:
         return replace(missed, observed=observed, request=request)
 
     def _missed_addition(self, request: Request, latest: str, states: range) -> Finding | None:
-        """Judge an answer by a lower version that was the latest once, None if not so.
+        """Judge an answer by a lower version that was the latest once, or is of those that are left; None if not so.
 
         Whatever became of its files since, the higher version was missed.
         """
@@ -215,7 +219,12 @@ class _Witness:
             for version, tokens in change.versions.items()
             if tokens == request.tokens and _number(version) < _number(latest)
         }
-        past = [state for state in states if self._source.latest(state) in lower]
+        there = self._source.versions(states.stop)
+        past = [
+            state
+            for state in states
+            if {self._source.latest(state), _highest(self._source.versions(state) & there)} & lower
+        ]
         return self.stale(request, past[-1]) if past else None
 
     def stale(self, request: Request, state: int) -> Finding:
@@ -280,6 +289,10 @@ class _Witness:
 
     def _at(self, moment: float) -> str:
         return f"{moment - self._zero:.2f} s"
+
+
+def _highest(versions: Iterable[str]) -> str | None:
+    return max(versions, key=_number, default=None)
 
 
 def _number(version: str) -> float | int:

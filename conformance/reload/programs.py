@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from random import Random
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as with_seed
@@ -28,6 +29,9 @@ PROGRAMS: Mapping[tuple[ClockName, Source], int] = {
     (ClockName.TIMED, "local"): 2,
     (ClockName.TIMED, "s3"): 1,
 }
+
+# How many Hypothesis makes at a time: once it has seen so many, it makes five of six from others that it made.
+_ROUND = 10
 
 # On all servers that are told when to look, together: whoever declares little has more of them on each.
 LEAST_DRIVEN = 200
@@ -62,24 +66,26 @@ def search(stand: Stand, programs: int, seed: int) -> Search:
         last = Program(found, next(numbers))
         return last
 
-    # The seed is read from whatever makes the programs.
-    with_seed(seed)(program)
+    seeds = Random(seed)
     driven = isinstance(stand.deployment.clock, Driven)
     try:
-        run_state_machine_as_test(
-            program,  # type: ignore[arg-type] # "a class or a function"
-            settings=settings(
-                max_examples=programs,
-                stateful_step_count=STEPS,
-                database=None,
-                deadline=None,
-                print_blob=False,
-                report_multiple_bugs=False,
-                # In real time a program takes minutes, and does not fail the same way twice.
-                phases=[Phase.generate, Phase.shrink] if driven else [Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        for done in range(0, programs, _ROUND):
+            # The seed is read from whatever makes the programs.
+            with_seed(seeds.getrandbits(64))(program)
+            run_state_machine_as_test(
+                program,  # type: ignore[arg-type] # "a class or a function"
+                settings=settings(
+                    max_examples=min(programs - done, _ROUND),
+                    stateful_step_count=STEPS,
+                    database=None,
+                    deadline=None,
+                    print_blob=False,
+                    report_multiple_bugs=False,
+                    # In real time a program takes minutes, and does not fail the same way twice.
+                    phases=[Phase.generate, Phase.shrink] if driven else [Phase.generate],
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
     except (FaultFoundError, Flaky):
         # A program that does not fail again has failed all the same, if an answer was the reason.
         if found.violation is None:

@@ -96,6 +96,21 @@ def test_new_content_of_the_version_that_was_the_latest() -> None:
     assert finding.clause == "reload.version-added"
 
 
+def test_lower_version_that_is_left() -> None:
+    """A lower version is served where the latest was removed as a higher one came in: it is that which was missed."""
+    came_in = change(20, {"2": "c", "9": "a", "10": "b"})
+    removed = change(21, {"2": "c", "10": "b"}, "reload.version-removed")
+    (finding,) = judge([change(0, {"2": "c", "9": "a"}), came_in, removed], [ask(32, "c")], STALENESS)
+    assert finding.clause == "reload.version-added"
+
+
+def test_lower_version_though_the_highest_had_been_there() -> None:
+    """A lower version that is served when others go, of which none was added, is no addition that was missed."""
+    changes = [change(0, {"2": "c", "9": "a", "10": "b"}), change(20, {"2": "c", "10": "b"}, "reload.version-removed")]
+    (finding,) = judge(changes, [ask(32, "c")], STALENESS)
+    assert finding.clause == "layouts.latest-is-highest"
+
+
 def test_tokens_of_nobody() -> None:
     """Files that were never published are no state of the source."""
     assert [finding.clause for finding in judge([ONE], [ask(11, "?")], STALENESS)] == ["reload.never-mixed"]

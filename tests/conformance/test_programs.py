@@ -1,11 +1,14 @@
 """How many random programs a run has, and what a search makes of what breaks it."""
 
 import itertools
+from collections import Counter
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from hypothesis import strategies as st
 from hypothesis.errors import Flaky
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from conformance.catalogue import SOURCES, PredictorType, Source
 from conformance.implementation import ClockName, Declares
@@ -41,3 +44,35 @@ def test_what_breaks_hypothesis_is_raised_as_it_is(monkeypatch: pytest.MonkeyPat
     stand = cast(Stand, SimpleNamespace(models={}, deployment=SimpleNamespace(clock=None)))
     with pytest.raises(Flaky, match="not for the server's sake"):
         programs.search(stand, programs=1, seed=1)
+
+
+def test_most_programs_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the programs of a search few resemble others: more than half begin with steps that no other begins with."""
+    beginnings: list[tuple[str, ...]] = []
+
+    class Noted(RuleBasedStateMachine):
+        """Takes steps of two kinds, and notes the first ones."""
+
+        def __init__(self, *_: object) -> None:
+            super().__init__()
+            self.steps: list[str] = []
+
+        @rule(number=st.integers(0, 9))
+        def publish(self, number: int) -> None:
+            """Note a number."""
+            self.steps.append(f"publish {number}")
+
+        @rule(number=st.integers(0, 9))
+        def remove(self, number: int) -> None:
+            """Note another number."""
+            self.steps.append(f"remove {number}")
+
+        def teardown(self) -> None:
+            """Keep the first steps."""
+            beginnings.append(tuple(self.steps[:6]))
+
+    monkeypatch.setattr(programs, "Program", Noted)
+    stand = cast(Stand, SimpleNamespace(models={}, deployment=SimpleNamespace(clock=None)))
+    programs.search(stand, programs=200, seed=1)
+    assert len(beginnings) >= 200
+    assert sum(times == 1 for times in Counter(beginnings).values()) > 100
