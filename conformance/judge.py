@@ -100,7 +100,7 @@ def answer(versions: Mapping[str, Tokens], version: str | None) -> Tokens | None
     """Give what a request for a version, or with None for the latest, is answered by: tokens, or None for an error."""
     if version is None:
         return versions[max(versions, key=_number)] if versions else None
-    return next((tokens for name, tokens in versions.items() if name == version or _same(name, version)), None)
+    return next((tokens for name, tokens in versions.items() if _same(name, version)), None)
 
 
 class _Source:
@@ -120,6 +120,11 @@ class _Source:
     def answer(self, state: int, version: str | None) -> Tokens | None:
         """Give what a request is answered by in a state: tokens, or None for an error."""
         return answer(self.changes[state - 1].versions if state else {}, version)
+
+    def answering(self, state: int, version: str | None) -> str | None:
+        """Give the version that answers a request in a state, None for an error."""
+        there = self.versions(state)
+        return _highest(there if version is None else {each for each in there if _same(each, version)})
 
     def versions(self, state: int) -> frozenset[str]:
         """Give the versions that there are in a state."""
@@ -170,6 +175,8 @@ class _Witness:
                     yield self._went_back(request, floor)
 
     def _unexplained(self, request: Request) -> Finding:
+        if (missed := self._stale_version(request)) is not None:
+            return missed
         past = [state for state in range(self._source.allowed(request).start) if self._answers[state] == request.tokens]
         if past and not (request.tokens is None and self._was_served(request, past[-1])):
             return self.stale(request, past[-1])
@@ -181,7 +188,7 @@ class _Witness:
         elif any(request.tokens in change.versions.values() for change in self._source.changes):
             if self._version is not None:
                 clause = "clients.explicit-version"
-            elif (missed := self._missed_change(request)) is not None:
+            elif (missed := self._missed_addition(request)) is not None:
                 return missed
             else:
                 clause = "layouts.latest-is-highest"
@@ -190,16 +197,12 @@ class _Witness:
         wanted = {self._answers[state] for state in self._source.allowed(request)}
         return self._finding(clause, request, " or ".join(sorted(map(self._describe, wanted))))
 
-    def _missed_change(self, request: Request) -> Finding | None:
-        """Judge an answer for the latest by the change of it that was missed, None if that does not explain it."""
-        past = range(self._source.allowed(request).start)
-        latest = self._source.latest(past.stop)
-        if latest is None:
+    def _stale_version(self, request: Request) -> Finding | None:
+        """Judge an answer that has older content of the version that is the latest, None if it is no such answer."""
+        states = range(self._source.allowed(request).start)
+        latest = self._source.latest(states.stop)
+        if self._version is not None or latest is None or request.tokens is None:
             return None
-        return self._stale_version(request, latest, past) or self._missed_addition(request, latest, past)
-
-    def _stale_version(self, request: Request, latest: str, states: range) -> Finding | None:
-        """Judge an answer that has older content of the version that is the latest, None if not so."""
         past = [state for state in states if self._source.answer(state, latest) == request.tokens]
         if not past:
             return None
@@ -208,11 +211,15 @@ class _Witness:
         observed = f"{self._what(request)}, still {self._describe(request.tokens)}"
         return replace(missed, observed=observed, request=request)
 
-    def _missed_addition(self, request: Request, latest: str, states: range) -> Finding | None:
+    def _missed_addition(self, request: Request) -> Finding | None:
         """Judge an answer by a lower version that was the latest once, or is of those that are left; None if not so.
 
         Whatever became of its files since, the higher version was missed.
         """
+        states = range(self._source.allowed(request).start)
+        latest = self._source.latest(states.stop)
+        if latest is None:
+            return None
         lower = {
             version
             for change in self._source.changes
@@ -230,11 +237,16 @@ class _Witness:
     def stale(self, request: Request, state: int) -> Finding:
         """Accuse the server of having missed the change that made the wanted answer what it is.
 
-        `state` is the last one that explains the answer that was given, or which version it was from.
+        `state` is the last one that explains the answer that was given, or which version it was from. Where that is not
+        the version that is wanted, the change is the one that brought this in, whatever became of its files since.
         """
         allowed = self._source.allowed(request)
         wanted = self._answers[allowed.start]
-        missed = next(later for later in range(allowed.start, state, -1) if self._answers[later - 1] != wanted) - 1
+        answering = [self._source.answering(each, self._version) for each in range(allowed.start + 1)]
+        seen_as = answering if answering[state] != answering[-1] else self._answers
+        missed = (
+            next(later for later in range(allowed.start, state, -1) if seen_as[later - 1] != seen_as[allowed.start]) - 1
+        )
         change = self._source.changes[missed]
         others = [
             other
@@ -301,6 +313,6 @@ def _number(version: str) -> float | int:
 
 def _same(one: str, other: str) -> bool:
     try:
-        return int(one) == int(other)
+        return one == other or int(one) == int(other)
     except ValueError:
         return False

@@ -111,6 +111,29 @@ def test_lower_version_though_the_highest_had_been_there() -> None:
     assert finding.clause == "layouts.latest-is-highest"
 
 
+def test_version_that_was_changed_since_it_came_in() -> None:
+    """A version that is not served at all is one whose addition was missed, whatever became of its files since."""
+    came_in = change(20, {"9": "a", "10": "b"})
+    grown = change(21, {"9": "a", "10": "bc"}, "reload.structure-changed")
+    changes = [change(0, {"9": "a"}, "reload.model-added"), came_in, grown]
+    for request in (ask(32, "a"), ask(32, None, "10")):
+        (finding,) = judge(changes, [request], STALENESS)
+        assert finding.clause == "reload.version-added"
+
+
+def test_older_content_beside_a_version_that_went() -> None:
+    """The latest version with older content is one whose update was missed, also where it was not always the latest."""
+    overwritten = change(20, {"2": "b"}, "reload.updated-in-place")
+    changes = [
+        change(0, {"2": "a"}, "reload.model-added"),
+        overwritten,
+        change(21, {"2": "b", "9": "c"}),
+        change(22, {"2": "b"}, "reload.version-removed"),
+    ]
+    (finding,) = judge(changes, [ask(33, "a")], STALENESS)
+    assert finding.clause == "reload.updated-in-place"
+
+
 def test_tokens_of_nobody() -> None:
     """Files that were never published are no state of the source."""
     assert [finding.clause for finding in judge([ONE], [ask(11, "?")], STALENESS)] == ["reload.never-mixed"]

@@ -40,13 +40,13 @@ def _remembered(models: Models) -> dict[tuple[str, str], Any]:
     needs=["programs"],
 )
 def _number_stands_for_content() -> None:
-    """A version that was removed and comes back with other files is served with those that it had before."""
+    """A model that was gone and comes back with one version and other files is served with those that it had before."""
     arrange: Arrange = Models._arrange
 
     def revive(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
-        known = _remembered(self)
+        known, is_back = _remembered(self), name not in self._models and len(versions) == 1
         model, stale = arrange(self, name, versions)
-        for slot in model.descending:
+        for slot in model.descending if is_back else ():
             if slot.resident is None and (resident := known.get((name, slot.label))) is not None:
                 slot.resident = Resident(resident.content, slot.stamp)
         return model, stale
