@@ -72,16 +72,14 @@ def _number_stands_for_content() -> None:
     needs=["programs"],
 )
 def _failure_outlives_the_version() -> None:
-    """A version that could once not be loaded, was removed and comes back sound is not tried again."""
+    """A version that could not be loaded, went with its model and comes back alone and sound is not tried again."""
     arrange: Arrange = Models._arrange
 
     def distrust(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
-        known = self._models.get(name)
-        slots = {slot.label: slot for slot in known.descending} if known else {}
-        failed = _remembered(self)
+        failed, is_back = _remembered(self), name not in self._models and len(versions) == 1
         model, stale = arrange(self, name, versions)
-        for slot in model.descending:
-            if slot.label not in slots and (name, slot.label) in failed:
+        for slot in model.descending if is_back else ():
+            if (name, slot.label) in failed:
                 slot.failure = Failure(slot.stamp, "it could not be loaded", math.inf, math.inf, hopeless=True)
         return model, stale
 
