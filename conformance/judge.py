@@ -237,13 +237,14 @@ class _Witness:
     def stale(self, request: Request, state: int) -> Finding:
         """Accuse the server of having missed the change that made the wanted answer what it is.
 
-        `state` is the last one that explains the answer that was given, or which version it was from. Where that is not
-        the version that is wanted, the change is the one that brought this in, whatever became of its files since.
+        `state` is the last one that explains the answer that was given, or which version it was from. Where the version
+        that is wanted was not always wanted since, the change is the one that brought it in, whatever became of its
+        files afterwards.
         """
         allowed = self._source.allowed(request)
         wanted = self._answers[allowed.start]
         answering = [self._source.answering(each, self._version) for each in range(allowed.start + 1)]
-        seen_as = answering if answering[state] != answering[-1] else self._answers
+        seen_as = answering if set(answering[state:]) != {answering[-1]} else self._answers
         missed = (
             next(later for later in range(allowed.start, state, -1) if seen_as[later - 1] != seen_as[allowed.start]) - 1
         )

@@ -121,6 +121,18 @@ def test_version_that_was_changed_since_it_came_in() -> None:
         assert finding.clause == "reload.version-added"
 
 
+def test_content_from_before_a_removal() -> None:
+    """A model that was gone and is served as it had been is one whose return was missed, whatever changed since."""
+    changes = [
+        change(0, {"": "a"}, "reload.model-added"),
+        change(20, {}, "reload.model-removed"),
+        change(40, {"": "b"}, "reload.removed-then-restored"),
+        change(41, {"": "bc"}, "reload.structure-changed"),
+    ]
+    (finding,) = judge(changes, [ask(60, "a")], STALENESS)
+    assert finding.clause == "reload.removed-then-restored"
+
+
 def test_older_content_beside_a_version_that_went() -> None:
     """The latest version with older content is one whose update was missed, also where it was not always the latest."""
     overwritten = change(20, {"2": "b"}, "reload.updated-in-place")
