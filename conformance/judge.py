@@ -98,9 +98,13 @@ def judge_by(changes: Iterable[Change], requests: Iterable[Request], deadline: D
 
 def answer(versions: Mapping[str, Tokens], version: str | None) -> Tokens | None:
     """Give what a request for a version, or with None for the latest, is answered by: tokens, or None for an error."""
-    if version is None:
-        return versions[max(versions, key=_number)] if versions else None
-    return next((tokens for name, tokens in versions.items() if _same(name, version)), None)
+    which = answering(versions, version)
+    return None if which is None else versions[which]
+
+
+def answering(versions: Iterable[str], version: str | None) -> str | None:
+    """Give which of the versions a request for one, or with None for the latest, is answered by; None for an error."""
+    return max((each for each in versions if version is None or _same(each, version)), key=_number, default=None)
 
 
 class _Source:
@@ -119,20 +123,15 @@ class _Source:
 
     def answer(self, state: int, version: str | None) -> Tokens | None:
         """Give what a request is answered by in a state: tokens, or None for an error."""
-        return answer(self.changes[state - 1].versions if state else {}, version)
+        return answer(self.versions(state), version)
 
     def answering(self, state: int, version: str | None) -> str | None:
         """Give the version that answers a request in a state, None for an error."""
-        there = self.versions(state)
-        return _highest(there if version is None else {each for each in there if _same(each, version)})
+        return answering(self.versions(state), version)
 
-    def versions(self, state: int) -> frozenset[str]:
-        """Give the versions that there are in a state."""
-        return frozenset(self.changes[state - 1].versions if state else ())
-
-    def latest(self, state: int) -> str | None:
-        """Give the version that is the latest in a state; None if there is none."""
-        return _highest(self.versions(state))
+    def versions(self, state: int) -> Mapping[str, Tokens]:
+        """Give the versions that can be served in a state, each with its tokens."""
+        return self.changes[state - 1].versions if state else {}
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -200,7 +199,7 @@ class _Witness:
     def _stale_version(self, request: Request) -> Finding | None:
         """Judge an answer that has older content of the version that is the latest, None if it is no such answer."""
         states = range(self._source.allowed(request).start)
-        latest = self._source.latest(states.stop)
+        latest = self._source.answering(states.stop, None)
         if self._version is not None or latest is None or request.tokens is None:
             return None
         past = [state for state in states if self._source.answer(state, latest) == request.tokens]
@@ -217,7 +216,7 @@ class _Witness:
         Whatever became of its files since, the higher version was missed.
         """
         states = range(self._source.allowed(request).start)
-        latest = self._source.latest(states.stop)
+        latest = self._source.answering(states.stop, None)
         if latest is None:
             return None
         lower = {
@@ -226,11 +225,12 @@ class _Witness:
             for version, tokens in change.versions.items()
             if tokens == request.tokens and _number(version) < _number(latest)
         }
-        there = self._source.versions(states.stop)
+        there = self._source.versions(states.stop).keys()
         past = [
             state
             for state in states
-            if {self._source.latest(state), _highest(self._source.versions(state) & there)} & lower
+            for before in [self._source.versions(state).keys()]
+            if {answering(before, None), answering(before & there, None)} & lower
         ]
         return self.stale(request, past[-1]) if past else None
 
@@ -242,12 +242,11 @@ class _Witness:
         files afterwards.
         """
         allowed = self._source.allowed(request)
-        wanted = self._answers[allowed.start]
-        answering = [self._source.answering(each, self._version) for each in range(allowed.start + 1)]
-        seen_as = answering if set(answering[state:]) != {answering[-1]} else self._answers
-        missed = (
-            next(later for later in range(allowed.start, state, -1) if seen_as[later - 1] != seen_as[allowed.start]) - 1
-        )
+        now = allowed.start
+        wanted = self._answers[now]
+        by_version = [self._source.answering(each, self._version) for each in range(now + 1)]
+        seen_as = by_version if len({*by_version[state:]}) > 1 else self._answers
+        missed = next(each for each in reversed(range(state, now)) if seen_as[each] != seen_as[now])
         change = self._source.changes[missed]
         others = [
             other
@@ -302,10 +301,6 @@ class _Witness:
 
     def _at(self, moment: float) -> str:
         return f"{moment - self._zero:.2f} s"
-
-
-def _highest(versions: Iterable[str]) -> str | None:
-    return max(versions, key=_number, default=None)
 
 
 def _number(version: str) -> float | int:
