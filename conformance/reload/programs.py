@@ -68,23 +68,23 @@ def search(stand: Stand, programs: int, seed: int) -> Search:
 
     seeds = Random(seed)
     driven = isinstance(stand.deployment.clock, Driven)
+    usual = settings(
+        stateful_step_count=STEPS,
+        database=None,
+        deadline=None,
+        print_blob=False,
+        report_multiple_bugs=False,
+        # In real time a program takes minutes, and does not fail the same way twice.
+        phases=[Phase.generate, Phase.shrink] if driven else [Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     try:
         for done in range(0, programs, _ROUND):
             # The seed is read from whatever makes the programs.
             with_seed(seeds.getrandbits(64))(program)
             run_state_machine_as_test(
                 program,  # type: ignore[arg-type] # "a class or a function"
-                settings=settings(
-                    max_examples=min(programs - done, _ROUND),
-                    stateful_step_count=STEPS,
-                    database=None,
-                    deadline=None,
-                    print_blob=False,
-                    report_multiple_bugs=False,
-                    # In real time a program takes minutes, and does not fail the same way twice.
-                    phases=[Phase.generate, Phase.shrink] if driven else [Phase.generate],
-                    suppress_health_check=list(HealthCheck),
-                ),
+                settings=settings(usual, max_examples=min(programs - done, _ROUND)),
             )
     except (FaultFoundError, Flaky):
         # A program that does not fail again has failed all the same, if an answer was the reason.

@@ -23,6 +23,9 @@ DECLARED: list[tuple[list[PredictorType], list[Source], bool]] = [
     (["onnx"], list(SOURCES), True),
 ]
 
+# All that a search needs to know of a server that its programs never ask.
+STAND = cast(Stand, SimpleNamespace(models={}, deployment=SimpleNamespace(clock=None)))
+
 
 @pytest.mark.parametrize(("predictors", "sources", "caches"), DECLARED)
 def test_driven_run_has_two_hundred_programs(
@@ -41,9 +44,8 @@ def test_what_breaks_hypothesis_is_raised_as_it_is(monkeypatch: pytest.MonkeyPat
         raise Flaky("not for the server's sake")
 
     monkeypatch.setattr(programs, "run_state_machine_as_test", break_down)
-    stand = cast(Stand, SimpleNamespace(models={}, deployment=SimpleNamespace(clock=None)))
     with pytest.raises(Flaky, match="not for the server's sake"):
-        programs.search(stand, programs=1, seed=1)
+        programs.search(STAND, programs=1, seed=1)
 
 
 def test_most_programs_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +74,6 @@ def test_most_programs_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
             beginnings.append(tuple(self.steps[:6]))
 
     monkeypatch.setattr(programs, "Program", Noted)
-    stand = cast(Stand, SimpleNamespace(models={}, deployment=SimpleNamespace(clock=None)))
-    programs.search(stand, programs=200, seed=1)
+    programs.search(STAND, programs=200, seed=1)
     assert len(beginnings) >= 200
     assert sum(times == 1 for times in Counter(beginnings).values()) > 100
