@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ import urllib3
 from conformance import timing
 from conformance.s3.endpoint import S3, open_s3
 from tests.conformance.json_handler import JsonHandler
+from tests.conformance.own_endpoint import serve
 
 FAILURES = {"/well": 0, "/for-a-moment": 2, "/for-good": 1000, "/never": 0}
 PATIENCE = 60.0
@@ -56,18 +56,8 @@ def s3(asked: Counter[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Open such an endpoint, with the proxy in front of it."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "any")
-    closed = threading.Event()
-    handler = type("Counted", (FailingEndpoint,), {"asked": asked, "closed": closed})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            with open_s3(f"http://127.0.0.1:{server.server_port}", tmp_path, PATIENCE) as opened:
-                yield opened
-        finally:
-            closed.set()
-            server.shutdown()
-            thread.join()
+    with serve(FailingEndpoint, asked=asked) as url, open_s3(url, tmp_path, PATIENCE) as opened:
+        yield opened
 
 
 def ask(s3: S3, method: str, key: str) -> int:

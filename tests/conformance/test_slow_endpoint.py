@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import urllib3
 
 from conformance.s3.moto import run_moto
+from tests.conformance.json_handler import JsonHandler
+from tests.conformance.own_endpoint import serve
 from tests.conformance.suite_runs import REFERENCE, run_suite
 
 PATIENCE = 60.0
@@ -19,7 +20,7 @@ PATIENCE = 60.0
 TOO_LONG = 6.0
 
 
-class SlowEndpoint(BaseHTTPRequestHandler):
+class SlowEndpoint(JsonHandler):
     """Passes each request on, and takes too long when it has to tell a server of a change."""
 
     upstream: str
@@ -27,7 +28,7 @@ class SlowEndpoint(BaseHTTPRequestHandler):
     listings: dict[str, bytes]
     closed: threading.Event
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - named by http.server
         """Ask upstream, and answer the same when it is time to."""
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         answer = self.pool.request(
@@ -46,9 +47,6 @@ class SlowEndpoint(BaseHTTPRequestHandler):
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - named by http.server
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
 
 @pytest.fixture
 def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
@@ -56,17 +54,8 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with run_moto(tmp_path / "moto", PATIENCE) as moto, urllib3.PoolManager(maxsize=32, retries=False) as pool:
         for name, value in moto.credentials.items():
             monkeypatch.setenv(name, value)
-        closed = threading.Event()
-        attributes = {"upstream": moto.url, "pool": pool, "listings": {}, "closed": closed}
-        with ThreadingHTTPServer(("127.0.0.1", 0), type("InFrontOfMoto", (SlowEndpoint,), attributes)) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}"
-            finally:
-                closed.set()
-                server.shutdown()
-                thread.join()
+        with serve(SlowEndpoint, upstream=moto.url, pool=pool, listings={}) as url:
+            yield url
 
 
 def test_server_is_not_accused_of_what_it_waited_for_in_vain(endpoint: str, tmp_path: Path) -> None:

@@ -6,12 +6,9 @@ import os
 import threading
 import time
 from contextlib import closing, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from reference import s3
@@ -309,7 +306,6 @@ def _failed_download_is_not_repeated() -> None:
 def _later_pages_given_up_too_early() -> None:
     """When a source has been listed once, only its first page is waited for; any other one is given up after 1 ms."""
     listing, call = s3.S3Source.listing, s3.S3Source._call
-    hasty = cache(lambda: boto3.client("s3", config=Config(read_timeout=0.001, retries={"total_max_attempts": 1})))
     listed: set[str] = set()
 
     def noting(self: s3.S3Source, below: str = "") -> list[File]:
@@ -319,7 +315,7 @@ def _later_pages_given_up_too_early() -> None:
 
     def given_up(self: s3.S3Source, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         if "ContinuationToken" in request and self.location in listed:
-            return call(s3.S3Source(self.location, hasty()), operation, request)
+            return call(s3.S3Source(self.location, s3.connect(0.001)), operation, request)
         return call(self, operation, request)
 
     s3.S3Source.listing = noting
