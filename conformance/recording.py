@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from conformance import timing
@@ -78,6 +78,15 @@ class Recording:
         now, deadline = timing.now(), self._stand.deployment.clock.deadline
         over = sum(deadline(change.ended) < now for change in changes)
         return {version for change in changes[max(over - 1, 0) :] for version in change.versions}
+
+    def seen(self, name: str) -> list[Collection[str]]:
+        """Give the versions of a model, as `folders` does, in each of its states that every server has seen."""
+        changes = [change for change in self._changes if change.model == name]
+        deadline = self._stand.deployment.clock.deadline
+        ends = [*(change.begun for change in changes[1:]), timing.now()]
+        return [
+            change.versions.keys() for change, end in zip(changes, ends, strict=False) if deadline(change.ended) <= end
+        ]
 
     def servable(self, name: str) -> Mapping[str, Tokens]:
         """Give the versions of a model that can be served now, each with its tokens."""

@@ -14,6 +14,7 @@ from conformance.clock import Driven
 from conformance.deployment import ServerDiedError
 from conformance.judge import UNVERSIONED, Finding, Request, answer
 from conformance.recording import Recording
+from conformance.reload.publication import publication_event
 from conformance.reload.search import Search
 from fixtures.trees import Tree, join
 
@@ -74,12 +75,7 @@ class Program(RuleBasedStateMachine):
         """Publish a version that is not there, or a model without versions where nothing is."""
         new = self._publishable()
         name, version = data.draw(st.sampled_from(new + [each for each in new if each[0] == self._last] * 2), "version")
-        lately = self._recording.lately_served(self._model(name))
-        if version in lately:
-            # Removed and published again, while the server may not have looked.
-            event = "reload.updated-in-place"
-        else:
-            event = "reload.version-added" if self._versions(name) else self._return_of(name, version)
+        event = publication_event(version, self._versions(name), self._recording.seen(self._model(name)))
         self._say(f"publish version {version} of {name}" if version else f"publish {name} without versions")
         self._last = name
         self._ever.setdefault(name, set()).add(version)
@@ -326,16 +322,6 @@ class Program(RuleBasedStateMachine):
             for version in self._versions(name)
             if self._recording.is_broken(self._model(name), version)
         ]
-
-    def _return_of(self, name: str, version: str) -> str:
-        """Give the clause that a model comes back by, or comes in."""
-        ever = self._ever.get(name, set())
-        if not ever:
-            return "reload.model-added"
-        if version in ever:
-            return "reload.removed-then-restored"
-        turned = ever - {UNVERSIONED} if version == UNVERSIONED else ever & {UNVERSIONED}
-        return "reload.versioned-to-unversioned" if turned else "reload.removed-then-restored"
 
     def _say(self, line: str) -> None:
         self.script.append(line)
