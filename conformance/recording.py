@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from conformance import timing
@@ -10,6 +11,14 @@ from conformance.judge import UNVERSIONED, Change, Finding, Request, Tokens, ans
 from conformance.layouts.oracle import read_level
 from conformance.stand import LEFT_OUT, Stand
 from fixtures.trees import Tree, join
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """A version whose content cannot be loaded since a moment, and what is served of it instead."""
+
+    since: float
+    served: Tokens | None
 
 
 class Recording:
@@ -22,8 +31,7 @@ class Recording:
         self._stand = stand
         self._changes: list[Change] = []
         self._requests: list[Request] = []
-        # What is served of a version whose content cannot be loaded.
-        self._kept: dict[tuple[str, str], Tokens | None] = {}
+        self._broken: dict[tuple[str, str], _Broken] = {}
         for name in stand.models:
             self._note(name, "reload.model-added", stand.deployment.ready_at)
 
@@ -34,7 +42,7 @@ class Recording:
 
     def remove(self, name: str, folder: str = UNVERSIONED, *, event: str) -> None:
         """Delete a model, or a version of it."""
-        self._kept.pop((name, folder), None)
+        self._broken.pop((name, folder), None)
         prefix = f"{folder}/" if folder else ""
         for key in [key for key in self._stand.models[name] if key.startswith(prefix)]:
             self.remove_file(name, key, event=event)
@@ -48,16 +56,21 @@ class Recording:
         """The clause that asks a server to see the last change; None before the first."""
         return self._changes[-1].event if self._changes else None
 
-    def break_version(self, name: str, folder: str, files: Tree, *, event: str) -> None:
+    def break_version(self, name: str, folder: str, files: Tree) -> None:
         """Put files into a version with which it cannot be loaded: what was served of it stays, until it is mended."""
-        self._kept[name, folder] = self.servable(name).get(folder)
-        self.put(name, files.at(folder), event=event)
+        self._broken[name, folder] = _Broken(timing.now(), self.servable(name).get(folder))
+        self.put(name, files.at(folder), event="reload.broken-keeps-last-good")
 
-    def mend_version(self, name: str, folder: str, files: Tree, *, event: str, obstacle: str | None) -> None:
-        """Put files into a broken version with which it can be loaded, and delete the file that kept it from that."""
+    def mend_version(self, name: str, folder: str, files: Tree, *, obstacle: str | None) -> None:
+        """Put files into a broken version with which it can be loaded, and delete the file that kept it from that.
+
+        Where nobody had to see it broken, its files were overwritten, and that is all.
+        """
+        seen = self._stand.deployment.clock.deadline(self._broken[name, folder].since) <= timing.now()
+        event = "reload.broken-keeps-last-good" if seen else "reload.updated-in-place"
         if obstacle is not None:
             self.put(name, files.at(folder), event=event)
-        del self._kept[name, folder]
+        del self._broken[name, folder]
         if obstacle is None:
             self.put(name, files.at(folder), event=event)
         else:
@@ -65,7 +78,7 @@ class Recording:
 
     def is_broken(self, name: str, folder: str) -> bool:
         """Whether a version has content that cannot be loaded."""
-        return (name, folder) in self._kept
+        return (name, folder) in self._broken
 
     def folders(self, name: str) -> list[str]:
         """Give the version folders of a model as it is published now, "" for a model without versions."""
@@ -92,7 +105,7 @@ class Recording:
         """Give the versions of a model that can be served now, each with its tokens."""
         tree = self._stand.models.get(name, Tree())
         served = {
-            folder: self._kept[name, folder]
+            folder: self._broken[name, folder].served
             if self.is_broken(name, folder)
             else Tokens(tree.under(folder).tokens.values())
             for folder in self.folders(name)

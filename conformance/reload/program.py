@@ -175,7 +175,7 @@ class Program(RuleBasedStateMachine):
             return
         self._say(f"break version {version} of {name}" if version else f"break {name}")
         broken = self._in_place(BROKEN[self._stand.predictor], name, version)
-        self._recording.break_version(self._model(name), version, broken, event="reload.broken-keeps-last-good")
+        self._recording.break_version(self._model(name), version, broken)
         if not self._has_cache:
             self._look_at_all(look)
             return
@@ -228,7 +228,6 @@ class Program(RuleBasedStateMachine):
             self._model(name),
             version,
             self._in_place(self._stand.grow(), name, version),
-            event="reload.broken-keeps-last-good",
             obstacle=OBSTACLE[self._stand.predictor],
         )
 
