@@ -102,13 +102,14 @@ def _failure_outlives_the_version() -> None:
     needs=["programs"],
 )
 def _removal_hides_an_update() -> None:
-    """When a version is removed, another one whose files are overwritten at the same time is taken for unchanged."""
+    """When a version is removed, a sound one whose files are overwritten at the same time is taken for unchanged."""
     settle = Inventory._settle
 
     def one_thing_at_a_time(self: Inventory, held: Held, listed: list[File], looked_at: float) -> bool:
         before = {label: entry.version.listed for label, entry in held.entries.items()}
         now = {label: version.listed for label, version in analyse(listed, held.root, self._kind).versions.items()}
-        overwritten = [label for label in before.keys() & now.keys() if _keys(before[label]) == _keys(now[label])]
+        sound = {label for label, entry in held.entries.items() if entry.failure is None}
+        overwritten = [label for label in sound & now.keys() if _keys(before[label]) == _keys(now[label])]
         known = {file.key: file for label in overwritten for file in before[label]}
         as_taken = [known.get(file.key, file) for file in listed] if before.keys() - now.keys() else listed
         complete = settle(self, held, as_taken, looked_at)
