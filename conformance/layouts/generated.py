@@ -215,7 +215,7 @@ def _clause_of_version(number: int, folder: str) -> str:
         return "layouts.negative-integer"
     if folder != str(number):
         return "layouts.leading-zeros"
-    if number == 0 or number > 2**31:
+    if number == 0 or number >= 2**31:
         return "layouts.any-integer"
     return "layouts.versioned"
 
