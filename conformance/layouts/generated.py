@@ -81,9 +81,9 @@ def draw_trees(predictor: PredictorType, source: random.Random, count: int) -> d
 
 
 def judge_trees(stand: Stand) -> Iterator[Finding]:
-    """Compare every tree of a planting with the oracle; gives at most one finding for each tree."""
+    """Compare every tree of a planting that has versions with the oracle; gives at most one finding for each tree."""
     levels = {name: read_level(tree, stand.predictor) for name, tree in stand.models.items()}
-    specified = {name: level for name, level in levels.items() if not level.unspecified and level.is_model}
+    specified = {name: level for name, level in levels.items() if level.versions and not level.unspecified}
     answers = _await_answers(stand, specified)
     for name, level in specified.items():
         finding = next(_findings(stand, name, level, answers[name]), None)
@@ -191,7 +191,7 @@ def _findings(stand: Stand, name: str, level: Level, answers: Mapping[Version, A
         else:
             taken = next((entry for entry in level.aside if _is_invalid_latest(entry, level)), None)
         clause = _clause_of_taking(stand, level.aside[taken]) if taken else beside or _clause_of_latest(level)
-        yield found(clause, LEFT_OUT, f"is answered from {level.latest or 'its files'}", answer)
+        yield found(clause, LEFT_OUT, f"is answered from {level.latest}", answer)
     for entry, clause in level.aside.items():
         if tokens[entry]:
             answer = stand.ask(name, entry)
@@ -206,7 +206,7 @@ def _clause_of_taking(stand: Stand, aside: str) -> str:
 
 def _is_invalid_latest(entry: str, level: Level) -> bool:
     """Tell whether an invalid version has a higher number than all valid ones."""
-    return level.aside[entry] == INVALID_VERSION and bool(level.versions) and int(entry) > max(level.versions)
+    return level.aside[entry] == INVALID_VERSION and int(entry) > max(level.versions)
 
 
 def _clause_of_version(number: int, folder: str) -> str:

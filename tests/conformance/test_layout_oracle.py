@@ -1,8 +1,15 @@
 """The oracle of layouts, against trees written out by hand."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
+from conformance import timing
+from conformance.layouts.generated import judge_trees
 from conformance.layouts.oracle import read_level
+from conformance.stand import Stand
+from fixtures.trees import File, Tree
 
 
 @pytest.mark.parametrize("predictor", ["python", "onnx"])
@@ -80,3 +87,9 @@ def test_dotfiles_beside_python_versions_are_ignored() -> None:
     level = read_level(["1/a", ".DS_Store", "2/"], "python")
     assert level.versions == {1: "1"}
     assert not level.unspecified
+
+
+def test_tree_without_versions_is_not_judged() -> None:
+    """Of a tree that lost its last version when it was reduced the judge of random trees says nothing."""
+    stand = SimpleNamespace(predictor="python", models={"left": Tree({".DS_Store": File("")})}, catch_up=timing.now)
+    assert list(judge_trees(cast(Stand, stand))) == []
