@@ -244,8 +244,8 @@ class _Witness:
         allowed = self._source.allowed(request)
         now = allowed.start
         wanted = self._answers[now]
-        by_version = [self._source.answering(each, self._version) for each in range(now + 1)]
-        seen_as = by_version if len({*by_version[state:]}) > 1 else self._answers
+        by_version = {each: self._source.answering(each, self._version) for each in range(state, now + 1)}
+        seen_as = by_version if len({*by_version.values()}) > 1 else self._answers
         missed = next(each for each in reversed(range(state, now)) if seen_as[each] != seen_as[now])
         change = self._source.changes[missed]
         others = [

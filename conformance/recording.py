@@ -87,14 +87,14 @@ class Recording:
 
     def lately_served(self, name: str) -> set[str]:
         """Give the versions of a model, "" for one without versions, in any state that a server may be in by now."""
-        changes = [change for change in self._changes if change.model == name]
+        changes = self._changes_of(name)
         now, deadline = timing.now(), self._stand.deployment.clock.deadline
         over = sum(deadline(change.ended) < now for change in changes)
         return {version for change in changes[max(over - 1, 0) :] for version in change.versions}
 
     def seen(self, name: str) -> list[Collection[str]]:
         """Give the versions of a model, as `folders` does, in each of its states that every server has seen."""
-        changes = [change for change in self._changes if change.model == name]
+        changes = self._changes_of(name)
         deadline = self._stand.deployment.clock.deadline
         ends = [*(change.begun for change in changes[1:]), timing.now()]
         return [
@@ -146,6 +146,9 @@ class Recording:
             [request for request in requests if request.model in models],
             self._stand.deployment.clock.deadline,
         )
+
+    def _changes_of(self, name: str) -> list[Change]:
+        return [change for change in self._changes if change.model == name]
 
     def _change(self, name: str, event: str, change: Callable[[], None]) -> None:
         begun = timing.now()

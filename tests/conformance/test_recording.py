@@ -34,7 +34,7 @@ class Field:
 
     def remove_file(self, name: str, key: str) -> None:
         """Delete a file."""
-        self.models[name] = Tree({each: file for each, file in self.models[name].items() if each != key})
+        self.models[name] = self.models[name].without(key)
 
     def look(self) -> None:
         """Make the server look."""

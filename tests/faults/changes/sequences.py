@@ -31,6 +31,11 @@ def _remembered(models: Models) -> dict[tuple[str, str], Any]:
     return _REMEMBERED.setdefault(models, {})
 
 
+def _is_back_alone(models: Models, name: str, versions: Mapping[str, int]) -> bool:
+    """Whether a model comes in that was not there at the last look, with one version."""
+    return name not in models._models and len(versions) == 1
+
+
 @fault(
     "number-stands-for-content",
     seen="plausible: what is known of a version is kept under its number, and never forgotten",
@@ -44,7 +49,7 @@ def _number_stands_for_content() -> None:
     arrange: Arrange = Models._arrange
 
     def revive(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
-        known, is_back = _remembered(self), name not in self._models and len(versions) == 1
+        known, is_back = _remembered(self), _is_back_alone(self, name, versions)
         model, stale = arrange(self, name, versions)
         for slot in model.descending if is_back else ():
             if slot.resident is None and (resident := known.get((name, slot.label))) is not None:
@@ -76,7 +81,7 @@ def _failure_outlives_the_version() -> None:
     arrange: Arrange = Models._arrange
 
     def distrust(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
-        failed, is_back = _remembered(self), name not in self._models and len(versions) == 1
+        failed, is_back = _remembered(self), _is_back_alone(self, name, versions)
         model, stale = arrange(self, name, versions)
         for slot in model.descending if is_back else ():
             if (name, slot.label) in failed:
