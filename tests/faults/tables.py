@@ -19,17 +19,17 @@ def print_faults(console: Console, changes: Iterable[Change], judgements: Mappin
     if not faults:
         return
     columns = _columns(faults, judgements)
-    grid = Table(title="faulty servers", title_justify="left", padding=(0, 0), show_lines=False)
+    # One column for all clauses, of one character each: with a column to each, most of them would be cut off.
+    grid = Table(title="faulty servers", title_justify="left")
     grid.add_column("fault", no_wrap=True)
-    grid.add_column("s", justify="right")
-    for number in range(1, len(columns) + 1):
-        grid.add_column(f"{number // 10 or ' '}\n{number % 10}", justify="center", min_width=1)
-    grid.add_column("", justify="left")
+    grid.add_column("s", justify="right", no_wrap=True)
+    grid.add_column(_ruler(len(columns)), overflow="fold")
+    grid.add_column("", no_wrap=True)
     for change in faults:
         judgement = judgements[change.name]
-        cells = [_mark(change, judgement, clause) for clause in columns]
+        marks = "".join(_mark(change, judgement, clause) for clause in columns)
         end = "[green]killed" if judgement.is_right else "[red]NOT RIGHT"
-        grid.add_row(f"{change.name} ", f"{judgement.seconds:.0f} ", *cells, f" {end}")
+        grid.add_row(change.name, f"{judgement.seconds:.0f}", marks, end)
     console.print(grid)
     console.print(f"{WRITTEN_FOR} written for  {BESIDES} broken besides  {WRONG} wrongly accused  {MISSED} not caught")
     _print_clauses(console, columns, faults, judgements)
@@ -66,12 +66,17 @@ def _columns(faults: Sequence[Change], judgements: Mapping[str, Judgement]) -> l
     return [clause for clause in CATALOGUE if clause in shown]
 
 
+def _ruler(length: int) -> str:
+    """Give a line in which the last digit of 10, 20 and so on stands at that place."""
+    return "".join(f"....+{number:.>5}" for number in range(10, length + 10, 10))[:length]
+
+
 def _mark(change: Change, judgement: Judgement, clause: str) -> str:
     if clause in judgement.failed:
         if clause not in change.clauses:
-            return f"[red]{WRONG}"
-        return f"[green]{WRITTEN_FOR if clause in change.breaks else BESIDES}"
-    return f"[red]{MISSED}" if clause in change.clauses else "·"
+            return f"[red]{WRONG}[/]"
+        return f"[green]{WRITTEN_FOR if clause in change.breaks else BESIDES}[/]"
+    return f"[red]{MISSED}[/]" if clause in change.clauses else "·"
 
 
 def _print_clauses(
