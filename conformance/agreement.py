@@ -24,12 +24,13 @@ def await_agreement(
     *,
     deadline: float,
     patience: float,
+    reads: int = 1,
 ) -> Answer:
     """Ask until as many processes have answered right, with no wrong answer since; gives the last answer.
 
-    It is a wrong one if it was to a request sent after the `deadline`, a moment of `timing.now`. Which processes there
-    are is not asked: a server may replace them. Raises `HarnessError` when all answers are right and too few processes
-    gave them, `patience` seconds after the deadline.
+    It is a wrong one if it was to a request sent after the `deadline`, a moment of `timing.now`. At least so many
+    `reads` in a row have to be right. Which processes there are is not asked: a server may replace them. Raises
+    `HarnessError` when all answers are right and too few processes gave them, `patience` seconds after the deadline.
     """
     right: list[Answer] = []
 
@@ -44,7 +45,7 @@ def await_agreement(
             right.clear()
             return wrong if is_late else None
         right.extend(answers)
-        return answers[-1] if _are_from_all(right, processes) else None
+        return answers[-1] if len(right) >= reads and _are_from_all(right, processes) else None
 
     last = timing.poll(attempt, until=deadline + patience)
     if last is None:

@@ -236,6 +236,10 @@ class Forest:
         """Give the moment of `timing.now` at which the models of a planting were last changed, or served first."""
         return self._changed_at.get(plant, self.deployment.ready_at)
 
+    def has_changed(self, plant: Plant) -> bool:
+        """Whether the models of a planting were changed since the server serves them."""
+        return plant in self._changed_at
+
     def _own(self, published: str, files: Tree) -> None:
         self._owners |= {token: f"{key} of {published}" for key, token in files.tokens.items()}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
@@ -28,8 +28,9 @@ class Change:
     """One change of a model: of a single key, or of several that no answer can tell apart.
 
     `versions` are those that can be served after it, each with its tokens; where content came in that cannot be loaded,
-    that is what was served before. `event` is the clause that asks a server to see the change. `begun` and `ended` are
-    moments of `timing.now`; what happened before the server was started is a change like all others.
+    that is what was served before, and the version is one of `broken`. `event` is the clause that asks a server to see
+    the change. `begun` and `ended` are moments of `timing.now`; what happened before the server was started is a change
+    like all others.
     """
 
     begun: float
@@ -37,6 +38,7 @@ class Change:
     model: str
     event: str
     versions: Mapping[str, Tokens]
+    broken: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,15 @@ class Request:
 class Finding:
     """A request whose answer nothing explains: the most specific clause that it breaks, and the reason in prose.
 
-    Moments in `expected` and `observed` are seconds after the first change.
+    Moments in `expected` and `observed` are seconds after the first change. What is `back` is older than what the same
+    process had answered before, so that it cannot be on its way.
     """
 
     clause: str
     expected: str
     observed: str
     request: Request
+    back: bool = False
 
 
 def judge(changes: Iterable[Change], requests: Iterable[Request], staleness: float) -> list[Finding]:
@@ -75,10 +79,13 @@ def judge(changes: Iterable[Change], requests: Iterable[Request], staleness: flo
     return judge_by(changes, requests, lambda ended: ended + staleness)
 
 
-def judge_by(changes: Iterable[Change], requests: Iterable[Request], deadline: Deadline) -> list[Finding]:
+def judge_by(
+    changes: Iterable[Change], requests: Iterable[Request], deadline: Deadline, *, one_process: bool = False
+) -> list[Finding]:
     """Do the same where the moment by which a change has to be seen depends otherwise on the one at which it ended.
 
-    A later change never has an earlier deadline.
+    A later change never has an earlier deadline. Where a server is configured to have `one_process`, a second one has
+    taken the place of the first, and what it misses is the matter of that change alone.
     """
     changes = sorted(changes, key=lambda change: change.ended)
     zero = changes[0].begun if changes else 0.0
@@ -91,7 +98,7 @@ def judge_by(changes: Iterable[Change], requests: Iterable[Request], deadline: D
     findings = [
         finding
         for (model, _), asked in questions.items()
-        for finding in _Witness(sources[model], sources, asked, zero).findings()
+        for finding in _Witness(sources[model], sources, asked, zero, one_process).findings()
     ]
     return sorted(findings, key=lambda finding: finding.request.begun)
 
@@ -133,6 +140,15 @@ class _Source:
         """Give the versions that can be served in a state, each with its tokens."""
         return self.changes[state - 1].versions if state else {}
 
+    def is_broken(self, state: int, version: str | None) -> bool:
+        """Whether the version that answers a request in a state has content that cannot be loaded."""
+        return state > 0 and self.answering(state, version) in self.changes[state - 1].broken
+
+    def loses_files(self, state: int, version: str | None) -> bool:
+        """Whether files that would have answered a request in the state before have been deleted in this one."""
+        before = self.answering(state - 1, version) if state else None
+        return before is not None and len(self.versions(state).get(before, ())) < len(self.versions(state - 1)[before])
+
     @cached_property
     def tokens(self) -> Tokens:
         """Every token that the model ever had."""
@@ -144,11 +160,14 @@ class _Source:
 class _Witness:
     """All requests that put one question to one model, in the order in which they were sent."""
 
-    def __init__(self, source: _Source, sources: Mapping[str, _Source], asked: Sequence[Request], zero: float) -> None:
+    def __init__(
+        self, source: _Source, sources: Mapping[str, _Source], asked: Sequence[Request], zero: float, one_process: bool
+    ) -> None:
         self._source = source
         self._sources = sources
         self._asked = asked
         self._zero = zero
+        self._one_process = one_process
         self._version = asked[0].version
         states = range(len(source.changes) + 1)
         self._answers = [source.answer(state, self._version) for state in states]
@@ -163,9 +182,9 @@ class _Witness:
                 _, state = heapq.heappop(completed)
                 floors[request.process] = max(state, floors.get(request.process, 0))
             floor = floors.get(request.process, 0)
-            explaining = [state for state in self._source.allowed(request) if self._answers[state] == request.tokens]
+            explaining = list(self._explaining(request))
             if not explaining:
-                yield self._unexplained(request)
+                yield replace(self._unexplained(request), back=self._is_back(request, floor))
             elif request.tokens is not None:
                 newer = [state for state in explaining if state >= floor]
                 if newer:
@@ -173,13 +192,38 @@ class _Witness:
                 else:
                     yield self._went_back(request, floor)
 
+    def _explaining(self, request: Request) -> Iterator[int]:
+        """Give the states that explain an answer: those it belongs to, and for an error those in which files went.
+
+        A server that loads what it is asked for finds them gone before it has to know that they are.
+        """
+        allowed = self._source.allowed(request)
+        for state in allowed:
+            is_underway = request.tokens is None and state > allowed.start
+            if self._answers[state] == request.tokens or (
+                is_underway and self._source.loses_files(state, self._version)
+            ):
+                yield state
+
+    def _is_back(self, request: Request, floor: int) -> bool:
+        """Whether an answer that nothing explains is from a state before the one that its process has served."""
+        past = [state for state in range(floor) if self._answers[state] == request.tokens]
+        return request.tokens is not None and bool(past) and request.tokens not in self._answers[floor:]
+
     def _unexplained(self, request: Request) -> Finding:
-        if (missed := self._stale_version(request)) is not None:
+        allowed = self._source.allowed(request)
+        is_broken = self._source.is_broken(allowed.start, self._version)
+        if not is_broken and (missed := self._stale_version(request)) is not None:
             return missed
-        past = [state for state in range(self._source.allowed(request).start) if self._answers[state] == request.tokens]
-        if past and not (request.tokens is None and self._was_served(request, past[-1])):
+        past = [state for state in range(allowed.start) if self._answers[state] == request.tokens]
+        if is_broken:
+            # What was served of it was to stay, and no error, other version or older content to take its place.
+            clause = "reload.broken-keeps-last-good"
+        elif past and not (request.tokens is None and self._was_served(request, past[-1])):
             return self.stale(request, past[-1])
-        if request.tokens is None:
+        elif request.tokens is None:
+            if len(allowed) == 1 and (missed := self._never_served(request)) is not None:
+                return missed
             clause = "reload.no-gap"
         elif not request.tokens <= self._source.tokens:
             others = [source for source in self._sources.values() if source.tokens & request.tokens]
@@ -206,9 +250,22 @@ class _Witness:
         if not past:
             return None
         of_version = replace(request, version=latest)
-        missed = _Witness(self._source, self._sources, [of_version], self._zero).stale(of_version, past[-1])
+        witness = _Witness(self._source, self._sources, [of_version], self._zero, self._one_process)
+        missed = witness.stale(of_version, past[-1])
         observed = f"{self._what(request)}, still {self._describe(request.tokens)}"
         return replace(missed, observed=observed, request=request)
+
+    def _never_served(self, request: Request) -> Finding | None:
+        """Judge an error in the place of what has never been served since it is wanted; None if it has."""
+        now = self._source.allowed(request).start
+        since = max(state for state in range(now) if self._answers[state] != self._answers[now])
+        if any(other.tokens == self._answers[now] and other.ended < request.begun for other in self._since(since)):
+            return None
+        return self.stale(request, since)
+
+    def _since(self, state: int) -> Iterator[Request]:
+        """Give the requests that were sent after a state had begun to end."""
+        return (other for other in self._asked if other.begun >= self._source.changes[state].begun)
 
     def _missed_addition(self, request: Request) -> Finding | None:
         """Judge an answer by a lower version that was the latest once, or is of those that are left; None if not so.
@@ -251,7 +308,10 @@ class _Witness:
         others = [
             other
             for other in self._asked
-            if other.process != request.process and other.ended < request.begun and self._is_newer(other, state)
+            if not self._one_process
+            and other.process != request.process
+            and other.ended < request.begun
+            and self._is_newer(other, state)
         ]
         seen = f"; process {others[-1].process} had served the change by {self._at(others[-1].ended)}" if others else ""
         return Finding(

@@ -145,6 +145,7 @@ class Recording:
             self._changes,
             [request for request in requests if request.model in models],
             self._stand.deployment.clock.deadline,
+            one_process=self._stand.processes == 1,
         )
 
     def _changes_of(self, name: str) -> list[Change]:
@@ -156,4 +157,5 @@ class Recording:
         self._note(name, event, begun)
 
     def _note(self, name: str, event: str, begun: float) -> None:
-        self._changes.append(Change(begun, timing.now(), name, event, self.servable(name)))
+        broken = {folder for model, folder in self._broken if model == name}
+        self._changes.append(Change(begun, timing.now(), name, event, self.servable(name), broken))

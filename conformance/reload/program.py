@@ -83,65 +83,60 @@ class Program(RuleBasedStateMachine):
         self._recording.put(self._model(name), files.at(version), event=event)
         self._look_at_all(look)
 
-    @precondition(lambda self: self._published())
+    @precondition(lambda self: self._sound())
     @rule(data=st.data(), look=_looks)
     @_step
     def overwrite(self, data: st.DataObject, *, look: bool) -> None:
         """Overwrite the files of a version by others of the same size."""
-        name, version = self._draw_version(data)
-        if not self._recording.is_broken(self._model(name), version):
-            self._say(f"overwrite version {version} of {name}" if version else f"overwrite {name}")
-            files = self._in_place(self._stand.grow(), name, version)
-            self._recording.put(self._model(name), files.at(version), event="reload.updated-in-place")
-            self._look_at_all(look)
+        name, version = self._draw_version(data, self._sound())
+        self._say(f"overwrite version {version} of {name}" if version else f"overwrite {name}")
+        files = self._in_place(self._stand.grow(), name, version)
+        self._recording.put(self._model(name), files.at(version), event="reload.updated-in-place")
+        self._look_at_all(look)
 
-    @precondition(lambda self: self._published() and self._stand.predictor == "python")
+    @precondition(lambda self: self._stand.predictor == "python" and self._sound())
     @rule(data=st.data(), look=_looks)
     @_step
     def add_file(self, data: st.DataObject, *, look: bool) -> None:
         """Add a file to a version."""
-        name, version = self._draw_version(data)
-        if not self._recording.is_broken(self._model(name), version):
-            self._say(f"add a file to version {version} of {name}" if version else f"add a file to {name}")
-            key, file = next(iter(self._stand.grow().items()))
-            further = Tree({f"further-{len(self.script)}/{key}": file})
-            self._recording.put(self._model(name), further.at(version), event="reload.structure-changed")
-            self._look_at_all(look)
+        name, version = self._draw_version(data, self._sound())
+        self._say(f"add a file to version {version} of {name}" if version else f"add a file to {name}")
+        key, file = next(iter(self._stand.grow().items()))
+        further = Tree({f"further-{len(self.script)}/{key}": file})
+        self._recording.put(self._model(name), further.at(version), event="reload.structure-changed")
+        self._look_at_all(look)
 
-    @precondition(lambda self: self._published() and self._stand.predictor == "python")
+    @precondition(lambda self: self._stand.predictor == "python" and self._of_several_files())
     @rule(data=st.data(), look=_looks)
     @_step
     def delete_file(self, data: st.DataObject, *, look: bool) -> None:
         """Delete a file of a version that has more."""
-        name, version = self._draw_version(data)
-        keys = self._keys(name, version)
-        if len(keys) > 1 and not self._recording.is_broken(self._model(name), version):
-            key = join(version, data.draw(st.sampled_from(keys), "key"))
-            self._say(f"delete {key} of {name}")
-            self._recording.remove_file(self._model(name), key, event="reload.structure-changed")
-            self._look_at_all(look)
+        name, version = self._draw_version(data, self._of_several_files())
+        key = join(version, data.draw(st.sampled_from(self._keys(name, version)), "key"))
+        self._say(f"delete {key} of {name}")
+        self._recording.remove_file(self._model(name), key, event="reload.structure-changed")
+        self._look_at_all(look)
 
-    @precondition(lambda self: self._published() and self._stand.predictor == "onnx")
+    @precondition(lambda self: self._stand.predictor == "onnx" and self._sound())
     @rule(data=st.data(), look=_looks)
     @_step
     def rename_file(self, data: st.DataObject, *, look: bool) -> None:
         """Replace the file of an ONNX model by one of another name; for a moment there are two, and no model."""
-        name, version = self._draw_version(data)
-        if not self._recording.is_broken(self._model(name), version):
-            (old,) = self._keys(name, version)
-            (file,) = self._stand.grow().values()
-            self._say(f"rename the file of version {version} of {name}" if version else f"rename the file of {name}")
-            renamed = Tree({f"renamed-{len(self.script)}.onnx": file})
-            self._recording.put(self._model(name), renamed.at(version), event="reload.structure-changed")
-            self._recording.remove_file(self._model(name), join(version, old), event="reload.structure-changed")
-            self._look_at_all(look)
+        name, version = self._draw_version(data, self._sound())
+        (old,) = self._keys(name, version)
+        (file,) = self._stand.grow().values()
+        self._say(f"rename the file of version {version} of {name}" if version else f"rename the file of {name}")
+        renamed = Tree({f"renamed-{len(self.script)}.onnx": file})
+        self._recording.put(self._model(name), renamed.at(version), event="reload.structure-changed")
+        self._recording.remove_file(self._model(name), join(version, old), event="reload.structure-changed")
+        self._look_at_all(look)
 
     @precondition(lambda self: self._published())
     @rule(data=st.data(), look=_looks)
     @_step
     def remove_version(self, data: st.DataObject, *, look: bool) -> None:
         """Remove one version of a model, or the model if it has none."""
-        name, version = self._draw_version(data)
+        name, version = self._draw_version(data, self._published())
         last = len(self._versions(name)) == 1
         self._say(f"remove version {version} of {name}" if version else f"remove {name}")
         event = "reload.model-removed" if last else "reload.version-removed"
@@ -153,22 +148,18 @@ class Program(RuleBasedStateMachine):
     @_step
     def remove_model(self, data: st.DataObject, *, look: bool) -> None:
         """Remove a model with all of its versions."""
-        name = data.draw(st.sampled_from(self._published()), "model")
+        name = data.draw(st.sampled_from(self._names_of(self._published())), "model")
         self._say(f"remove {name} with all of its versions")
         for version in self._versions(name):
             self._recording.remove(self._model(name), version, event="reload.model-removed")
         self._look_at_all(look)
 
-    @precondition(lambda self: self._published())
+    @precondition(lambda self: (self._evicts or not self._has_cache) and self._sound())
     @rule(data=st.data(), look=_looks)
     @_step
     def break_version(self, data: st.DataObject, *, look: bool) -> None:
         """Overwrite a version that is being served by one that cannot be loaded."""
-        name, version = self._draw_version(data)
-        if self._recording.is_broken(self._model(name), version):
-            return
-        if self._has_cache and not self._evicts:
-            return
+        name, version = self._draw_version(data, self._sound())
         self._look()
         # Only what was served can be kept, and only where nothing takes it away again.
         if not self._ask(name, version or None):
@@ -198,8 +189,8 @@ class Program(RuleBasedStateMachine):
     def ask(self, data: st.DataObject) -> None:
         """Ask for the latest or another version that was there at some time, whatever the server has seen so far."""
         name = data.draw(st.sampled_from(sorted(self._ever)), "model")
-        version = data.draw(st.sampled_from(sorted(self._ever[name] | {UNVERSIONED})), "version")
-        self._ask(name, version or None)
+        versions = sorted(self._ever[name] | {UNVERSIONED}) if self._has_versions(name) else [UNVERSIONED]
+        self._ask(name, data.draw(st.sampled_from(versions), "version") or None)
 
     @precondition(lambda self: self._evicts)
     @rule()
@@ -215,12 +206,12 @@ class Program(RuleBasedStateMachine):
             if self._stand.models.get(self._model(name)):
                 self._stand.remove(self._model(name))
 
-    def _draw_version(self, data: st.DataObject) -> tuple[str, str]:
-        published = self._published()
+    def _draw_version(self, data: st.DataObject, among: list[tuple[str, str]]) -> tuple[str, str]:
+        names = self._names_of(among)
         # What happens to one model between two looks is what servers get wrong: the one before, more often than not.
-        name = data.draw(st.sampled_from(published + [self._last] * 2 * (self._last in published)), "model")
+        name = data.draw(st.sampled_from(names + [self._last] * 2 * (self._last in names)), "model")
         self._last = name
-        return name, data.draw(st.sampled_from(sorted(self._versions(name))), "version")
+        return name, data.draw(st.sampled_from(sorted(version for each, version in among if each == name)), "version")
 
     def _mend(self, name: str, version: str) -> None:
         self._say(f"mend version {version} of {name}" if version else f"mend {name}")
@@ -265,29 +256,27 @@ class Program(RuleBasedStateMachine):
                     self._ask(name, version)
 
     def _ask(self, name: str, version: str | None) -> bool:
-        """Ask, and judge the answer with all that came before; tells whether it is that of what is published now.
-
-        The contract is silent on a version that is asked of a model without versions.
-        """
-        model = self._model(name)
-        if version is not None and UNVERSIONED in self._recording.lately_served(model):
+        """Ask, and judge the answer with all that came before; tells whether it is that of what is published now."""
+        if version is not None and not self._has_versions(name):
             return False
+        model = self._model(name)
         self._say(f"ask for {name}" if version is None else f"ask for version {version} of {name}")
         # What is loaded when it is asked for may come with a later answer. When a program that has failed is reduced,
-        # it is known how much later at the most, unless something else goes wrong then.
-        search, allowed = self.search, self._stand.deployment.pace.load
+        # it is known how much later at the most; if something else is wrong then, that is left for another search.
+        search = self.search
+        allowed = 2 * search.longest_wait if search.violation else self._stand.deployment.pace.load
         begun = timing.now()
         findings: list[Finding] = []
 
         def judged() -> Request | None:
             request = self._recording.ask(model, version)
             findings[:] = self._recording.findings(request)
-            return request if not findings or findings[0].clause in _NEVER else None
+            return request if not findings or findings[0].back or findings[0].clause in _NEVER else None
 
-        request = timing.poll(judged, until=begun + (2 * search.longest_wait if search.violation else allowed))
-        if request is None and findings[0].clause != search.clause:
-            request = timing.poll(judged, until=begun + allowed)
+        request = timing.poll(judged, until=begun + allowed)
         if request is None or findings:
+            if search.violation and findings[0].clause != search.clause:
+                return False
             search.accuse(findings[0], self.script, [model])
             raise FaultFoundError(findings[0].clause)
         search.longest_wait = max(search.longest_wait, request.ended - begun)
@@ -296,6 +285,10 @@ class Program(RuleBasedStateMachine):
 
     def _model(self, name: str) -> str:
         return f"program-{self._number}-{name}"
+
+    def _has_versions(self, name: str) -> bool:
+        """Tell whether a version can be asked for: the contract is silent on one of a model without versions."""
+        return UNVERSIONED not in self._recording.lately_served(self._model(name))
 
     def _versions(self, name: str) -> list[str]:
         return list(self._recording.folders(self._model(name)))
@@ -311,16 +304,23 @@ class Program(RuleBasedStateMachine):
             if version not in versions
         ]
 
-    def _published(self) -> list[str]:
-        return [name for name in _NAMES if self._versions(name)]
+    def _published(self) -> list[tuple[str, str]]:
+        return [(name, version) for name in _NAMES for version in self._versions(name)]
+
+    def _names_of(self, versions: list[tuple[str, str]]) -> list[str]:
+        return sorted({name for name, _ in versions})
 
     def _broken(self) -> list[tuple[str, str]]:
-        return [
-            (name, version)
-            for name in _NAMES
-            for version in self._versions(name)
-            if self._recording.is_broken(self._model(name), version)
-        ]
+        return [each for each in self._published() if self._is_broken(*each)]
+
+    def _sound(self) -> list[tuple[str, str]]:
+        return [each for each in self._published() if not self._is_broken(*each)]
+
+    def _of_several_files(self) -> list[tuple[str, str]]:
+        return [each for each in self._sound() if len(self._keys(*each)) > 1]
+
+    def _is_broken(self, name: str, version: str) -> bool:
+        return self._recording.is_broken(self._model(name), version)
 
     def _say(self, line: str) -> None:
         self.script.append(line)

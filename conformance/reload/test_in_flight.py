@@ -50,17 +50,9 @@ def _to_be_called(grow: Grow) -> Planting:
 @planting(_to_be_called, predictors=("onnx", "tensorflow"), configuration=THREADED)
 def test_client_calls_end_on_the_revision_they_began_with(stand: Stand) -> None:
     """Of the calls that four threads make while a model is overwritten, each is answered by one revision of it."""
-    revisions = {stand.expect_served("called").tokens}
-    for _ in range(UPDATES):
-        model = stand.grow()
-        revisions.add(frozenset(model.tokens.values()))
-        put = partial(stand.put, "called", model)
-        for answer in _ask_during(stand, "called", put, partial(stand.ask, "called"), threads=4):
-            stand.expect(
-                answer.tokens in revisions,
-                expected="an answer from one revision of the model",
-                observed=stand.describe(answer),
-            )
+    stand.expect_served("called")
+    # One that loses its revision on the way may end with an error, too.
+    _expect_none(stand, _updated_while_asked(stand, "called", threads=4), "reload.never-mixed", "reload.no-gap")
 
 
 def _parts(grow: Grow) -> Planting:
@@ -72,12 +64,7 @@ def _parts(grow: Grow) -> Planting:
 def test_answers_are_from_files_that_lay_together(stand: Stand) -> None:
     """While the files of a model are overwritten one by one, each answer is from files that lay together once."""
     stand.expect_served("parts")
-    recording = Recording(stand)
-    for _ in range(UPDATES):
-        overwrite = partial(recording.put, "parts", stand.grow(), event="reload.updated-in-place")
-        for request in _ask_during(stand, "parts", overwrite, partial(recording.ask, "parts")):
-            recording.record(request)
-    _expect_never_mixed(stand, recording)
+    _expect_none(stand, _updated_while_asked(stand, "parts"), "reload.never-mixed")
 
 
 def _torn(grow: Grow) -> Planting:
@@ -94,7 +81,7 @@ def test_files_that_change_between_two_downloads_are_not_mixed(stand: Stand) -> 
     # A server may download the files in any order.
     for late in tuple(stand.models["torn"]):
         _overwrite_before_download(stand, recording, late)
-    _expect_never_mixed(stand, recording)
+    _expect_none(stand, recording, "reload.never-mixed")
 
 
 def _overwrite_before_download(stand: Stand, recording: Recording, late: str) -> None:
@@ -134,9 +121,10 @@ def _overwrite_before_download(stand: Stand, recording: Recording, late: str) ->
     recording.await_current("torn")
 
 
-def _expect_never_mixed(stand: Stand, recording: Recording) -> None:
+def _expect_none(stand: Stand, recording: Recording, *clauses: str) -> None:
+    """Expect the judge to find nothing of these kinds in a recording."""
     for finding in recording.findings():
-        stand.expect(finding.clause != "reload.never-mixed", expected=finding.expected, observed=finding.observed)
+        stand.expect(finding.clause not in clauses, expected=finding.expected, observed=finding.observed)
 
 
 def _expect_held(stand: Stand, name: str, folder: str, change: Callable[[], None]) -> None:
@@ -150,7 +138,17 @@ def _expect_held(stand: Stand, name: str, folder: str, change: Callable[[], None
     expect_held_during(stand, name, change_and_settle, seconds=stand.deployment.pace.settle)
 
 
-def _ask_during(stand: Stand, name: str, change: Callable[[], None], ask: Callable[[], T], threads: int = 1) -> list[T]:
+def _updated_while_asked(stand: Stand, name: str, threads: int = 1) -> Recording:
+    """Overwrite a model several times, file by file, while so many threads ask for it."""
+    recording = Recording(stand)
+    for _ in range(UPDATES):
+        overwrite = partial(recording.put, name, stand.grow(), event="reload.updated-in-place")
+        for request in _ask_during(stand, name, overwrite, partial(recording.ask, name), threads):
+            recording.record(request)
+    return recording
+
+
+def _ask_during(stand: Stand, name: str, change: Callable[[], None], ask: Callable[[], T], threads: int) -> list[T]:
     """Ask again and again, in so many threads, while a model is changed and until what it is now is served."""
 
     def change_and_see() -> None:

@@ -1,6 +1,10 @@
 """Reloading does no harm: to other models, to what was served before, to requests on the way."""
 
+import json
+import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from random import Random
 
 from conformance import timing
 from conformance.broken_content import BROKEN, OBSTACLE
@@ -8,7 +12,8 @@ from conformance.deployment import Answer
 from conformance.held_request import braked, held_load
 from conformance.marks import THREADED, Grow, Planting, clause, planting
 from conformance.stand import Stand
-from fixtures.trees import Tree, versions
+from fixtures.models import saved_model
+from fixtures.trees import Tree, join, versions
 
 # In so many pairs of requests there is one without a change between them.
 ATTEMPTS = 20
@@ -86,23 +91,41 @@ def _to_be_broken(grow: Grow) -> Planting:
 @planting(_to_be_broken)
 def test_broken_update_leaves_the_last_good_one(stand: Stand) -> None:
     """An update in place that cannot be loaded leaves what was served, until a good one follows."""
-    good = stand.expect_served("updated").tokens
-    stand.put("updated", BROKEN[stand.predictor])
+    _expect_last_good(stand, "updated")
+
+
+def _latest_to_be_broken(grow: Grow) -> Planting:
+    return Planting({"latest": versions({"1": grow(), "2": grow()})})
+
+
+@clause("reload.broken-keeps-last-good")
+@planting(_latest_to_be_broken)
+def test_broken_update_of_the_latest_version_leaves_the_last_good_one(stand: Stand) -> None:
+    """An update of the latest version that cannot be loaded leaves what was served of it, and no lower version."""
+    _expect_last_good(stand, "latest", "2")
+
+
+def _expect_last_good(stand: Stand, name: str, folder: str = "") -> None:
+    good = stand.expect_served(name, folder).tokens
+    stand.put(name, BROKEN[stand.predictor].at(folder))
     stand.settle()
-    answer = stand.ask("updated")
+    answer = stand.ask(name)
     stand.expect(
         answer.tokens == good,
         expected="the last good revision while the update cannot be loaded",
         observed=stand.describe(answer),
     )
-    if stand.predictor == "python":
-        stand.remove_file("updated", "raise.txt")
-    stand.put("updated", stand.grow())
-    stand.expect_served("updated")
+    if (obstacle := OBSTACLE[stand.predictor]) is not None:
+        stand.remove_file(name, join(folder, obstacle))
+    stand.put(name, stand.grow().at(folder))
+    stand.expect_served(name, folder)
 
 
-# What load_model of the witness says where it finds a file raise.txt, and requests of which each might load once more.
+# What load_model of the witness says where it finds a file raise.txt. A server may say so in words of its own.
 REASON = "the model says that it cannot be loaded"
+_OF_A_FAILURE = re.compile("fail|error|exception|invalid|broken|cannot|could not|unable", re.IGNORECASE)
+
+# Requests of which each might load once more.
 MANY = 40
 
 
@@ -121,7 +144,7 @@ def test_failed_load_is_visible_and_not_repeated_by_each_request(stand: Stand) -
     stand.expect(
         # A log may come late.
         timing.poll(lambda: _is_told(stand) or None, until=timing.now() + stand.deployment.pace.load),
-        expected=f"the reason, {REASON!r}, in GET / or in what the server prints",
+        expected=f"the reason, {REASON!r}, or the model as one that failed, in GET / or in what the server prints",
         observed=f"it is in neither; GET / gives {stand.deployment.summary().text[:300]}",
     )
     begun, before = timing.now(), _failed_loads(stand)
@@ -138,7 +161,18 @@ def test_failed_load_is_visible_and_not_repeated_by_each_request(stand: Stand) -
 
 
 def _is_told(stand: Stand) -> bool:
-    return REASON in "\n".join([stand.deployment.summary().text, *stand.deployment.last_log_lines(None)])
+    told = [*stand.deployment.last_log_lines(None), *_summary_of(stand, "watched")]
+    name = stand.published_name("watched")
+    return any(REASON in line or (name in line and _OF_A_FAILURE.search(line)) for line in told)
+
+
+def _summary_of(stand: Stand, name: str) -> Iterator[str]:
+    """Give what GET / says: as a whole, unless it can be told what it says of the one model."""
+    summary = stand.deployment.summary()
+    published = stand.published_name(name)
+    metadata = summary.body.get("model_metadata")
+    of_model = metadata.get(published) if isinstance(metadata, dict) else None
+    yield summary.text if of_model is None else f"{published}: {json.dumps(of_model)}"
 
 
 def _failed_loads(stand: Stand) -> int:
@@ -167,6 +201,35 @@ def test_unfinished_version_is_not_served(stand: Stand) -> None:
     if (obstacle := OBSTACLE[stand.predictor]) is not None:
         stand.remove_file("versioned", f"3/{obstacle}")
     stand.expect_served("versioned", "3")
+
+
+PARTS = {
+    "lacks-graph": "saved_model.pb",
+    "lacks-index": "variables/variables.index",
+    "lacks-shard": "variables/variables.data-00001-of-00002",
+}
+
+
+def _to_lack_a_part(grow: Grow) -> Planting:
+    return Planting({name: versions({"1": grow()}) for name in PARTS})
+
+
+@clause("reload.half-uploaded")
+@planting(_to_lack_a_part, predictors=("tensorflow",))
+def test_version_that_lacks_a_part_is_not_served(stand: Stand) -> None:
+    """While version 2 lacks its graph, its index or a shard version 1 is the latest; when the part is there, 2 is."""
+    random = Random(f"{stand.forest.run.seed} parts")
+    whole = {name: saved_model(shards=2, random=random) for name in PARTS}
+    for name, part in PARTS.items():
+        stand.expect_served(name, "1")
+        stand.put(name, whole[name].without(part).at("2"))
+    stand.settle()
+    for name in PARTS:
+        stand.expect_served(name, "1")
+    for name, part in PARTS.items():
+        stand.put(name, Tree({part: whole[name][part]}).at("2"))
+    for name in PARTS:
+        stand.expect_served(name, "2")
 
 
 def _to_be_mended(grow: Grow) -> Planting:

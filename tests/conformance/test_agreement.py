@@ -37,6 +37,7 @@ def _await(
     processes: int = 2,
     late: bool = False,
     patience: float = 600,
+    reads: int = 1,
 ) -> Answer:
     """Ask a server that gives these answers, before the deadline or after it."""
     turn = Lock()
@@ -46,13 +47,25 @@ def _await(
             return next(answers)
 
     deadline = timing.now() + (0 if late else 600)
-    return await_agreement(processes, question, is_right, deadline=deadline, patience=patience)
+    return await_agreement(processes, question, is_right, deadline=deadline, patience=patience, reads=reads)
 
 
 def test_one_process_is_asked_once() -> None:
     """Of one process one right answer is enough, and so is one error where that is right."""
     assert _is_new(_await(iter([_new(1)]), processes=1))
     assert _is_gone(_await(iter([ERROR]), processes=1, is_right=_is_gone))
+
+
+def test_answers_in_a_row_have_to_be_right() -> None:
+    """Where several reads are asked for, a wrong answer between two right ones makes them count anew."""
+    answers = iter([_new(1), _old(1), _new(1), _new(1), _old(1), *[_new(1)] * 9])
+    assert _is_new(_await(answers, processes=1, reads=3))
+    assert len(list(answers)) == 6
+
+
+def test_answers_in_turn_are_never_right() -> None:
+    """Of a server that answers old and new in turn after the deadline the wrong answer is given."""
+    assert _await(iter([_new(1), _old(1)]), processes=1, reads=3, late=True) == _old(1)
 
 
 def test_answers_of_both_processes_are_awaited() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from conformance.judge import Change, Request, judge
+from conformance.judge import Change, Request, judge, judge_by
 
 STALENESS = 10.0
 
@@ -49,6 +50,8 @@ GOOD = {
     "beyond 64 bit": ([change(0, {str(2**70): "a", str(2**70 + 1): "b"})], [ask(11, "b")]),
     "a model without versions": ([change(0, {"": "a"}, "reload.model-added")], [ask(11, "a")]),
     "nobody knows a model that never was": ([ONE], [ask(11, None, model="other")]),
+    "an error while what is asked for goes": ([ONE, TWO, BACK], [ask(35, "b"), ask(41, None), ask(51, "a")]),
+    "an error while a file of it goes": ([change(0, {"1": "ab"}), change(20, {"1": "a"})], [ask(21, None)]),
     "the same files again": ([ONE, TWO, BACK, change(60, {"1": "a", "2": "b"})], [ask(41, "b"), ask(61, "b")]),
 }
 
@@ -167,3 +170,57 @@ def test_prose() -> None:
         "the latest version of m, asked for at 30.20 s and answered at 30.30 s by process 1,"
         " still version 1 of m, whole since 0.10 s"
     )
+
+
+LATEST_BROKEN = replace(change(40, {"1": "a", "2": "b"}, "reload.broken-keeps-last-good"), broken={"2"})
+
+
+@pytest.mark.parametrize("request_", [ask(51, "a"), ask(51, None), ask(51, None, "2"), ask(51, "x"), ask(51, "x", "2")])
+def test_broken_version_that_does_not_stay_as_it_was(request_: Request) -> None:
+    """Neither an error nor a lower version, nor older content, is served where the last good content is to stay."""
+    before = change(0, {"1": "a", "2": "x"}), change(20, {"1": "a", "2": "b"}, "reload.updated-in-place")
+    (finding,) = judge([*before, LATEST_BROKEN], [request_], STALENESS)
+    assert finding.clause == "reload.broken-keeps-last-good"
+
+
+def test_other_versions_beside_a_broken_one() -> None:
+    """A version beside a broken one is judged as ever."""
+    update = replace(change(60, {"1": "c", "2": "b"}, "reload.updated-in-place"), broken={"2"})
+    (finding,) = judge([ONE, TWO, LATEST_BROKEN, update], [ask(71, "a", "1"), ask(71, "b")], STALENESS)
+    assert finding.clause == "reload.updated-in-place"
+
+
+@pytest.mark.parametrize("update", [change(20, {"1": "z"}, "reload.updated-in-place"), TWO])
+def test_error_in_the_place_of_what_was_never_served(update: Change) -> None:
+    """An error for ever is no gap but a change that was missed, also where something was served before it."""
+    (finding,) = judge([ONE, update], [ask(11, "a"), ask(31, None)], STALENESS)
+    assert finding.clause == update.event
+
+
+def test_error_while_another_change_is_under_way() -> None:
+    """An error is a gap where the change that is missed may have been missed because of a later one."""
+    changes = [
+        ONE,
+        change(20, {"1": "y"}, "reload.updated-in-place"),
+        change(30, {"1": "z"}, "reload.updated-in-place"),
+    ]
+    (finding,) = judge(changes, [ask(11, "a"), ask(31, None)], STALENESS)
+    assert finding.clause == "reload.no-gap"
+
+
+def test_only_what_one_process_had_overcome_is_back() -> None:
+    """An answer that comes too late may be on its way, unless its process has served the change before."""
+    changes = [ONE, change(20, {"1": "z"}, "reload.updated-in-place")]
+    for served in ("1", "2"):
+        (finding,) = judge_by(
+            changes, [ask(31, "z", process=served), ask(32, "a")], lambda ended: ended + STALENESS, one_process=True
+        )
+        assert finding.clause == "reload.updated-in-place"
+        assert finding.back == (served == "1")
+
+
+def test_replaced_process() -> None:
+    """Where there is one process at a time, what its successor misses is not that of several."""
+    requests = [ask(25, "b"), ask(30.2, "a", process="2")]
+    (finding,) = judge_by([ONE, TWO], requests, lambda ended: ended + STALENESS, one_process=True)
+    assert finding.clause == "reload.version-added"

@@ -1,20 +1,30 @@
 """How many random programs a run has, and what a search makes of what breaks it."""
 
 import itertools
-from collections import Counter
+from random import Random
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from hypothesis import strategies as st
 from hypothesis.errors import Flaky
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import invariant
 
+from conformance import timing
 from conformance.catalogue import SOURCES, PredictorType, Source
-from conformance.implementation import ClockName, Declares
+from conformance.clock import Driven
+from conformance.deployment import Answer
+from conformance.forest import Grower
+from conformance.implementation import ClockName, Declares, Intervals
+from conformance.judge import answer
+from conformance.marks import PLAIN
+from conformance.recording import Recording
 from conformance.reload import programs
+from conformance.reload.program import Program
 from conformance.reload.programs import programs_on
-from conformance.stand import Stand
+from conformance.reload.search import Search
+from conformance.stand import LEFT_OUT, Stand, Version
+from conformance.timing import Pace
+from fixtures.trees import Tree
 
 DECLARED: list[tuple[list[PredictorType], list[Source], bool]] = [
     (["python", "onnx", "tensorflow"], list(SOURCES), True),
@@ -48,32 +58,67 @@ def test_what_breaks_hypothesis_is_raised_as_it_is(monkeypatch: pytest.MonkeyPat
         programs.search(STAND, programs=1, seed=1)
 
 
-def test_most_programs_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the programs of a search few resemble others: more than half begin with steps that no other begins with."""
-    beginnings: list[tuple[str, ...]] = []
+class RightStand:
+    """A stand as programs use it, of a server that looks when it is told to and is always right."""
 
-    class Noted(RuleBasedStateMachine):
-        """Takes steps of two kinds, and notes the first ones."""
+    predictor = "python"
+    processes = 1
 
-        def __init__(self, *_: object) -> None:
-            super().__init__()
-            self.steps: list[str] = []
+    def __init__(self) -> None:
+        pace = Pace(Intervals())
+        clock = Driven(pace, lambda: None, lambda: None)
+        self.deployment = SimpleNamespace(clock=clock, pace=pace, ready_at=timing.now())
+        self.forest = SimpleNamespace(ground=SimpleNamespace(configuration=PLAIN))
+        self.models: dict[str, Tree] = {}
+        self.grow = Grower("python", Random(1))
+        self.recording: Recording | None = None
 
-        @rule(number=st.integers(0, 9))
-        def publish(self, number: int) -> None:
-            """Note a number."""
-            self.steps.append(f"publish {number}")
+    def put(self, name: str, files: Tree) -> None:
+        """Publish files."""
+        self.models[name] = Tree({**self.models.get(name, {}), **files})
 
-        @rule(number=st.integers(0, 9))
-        def remove(self, number: int) -> None:
-            """Note another number."""
-            self.steps.append(f"remove {number}")
+    def remove(self, name: str, folder: str = "") -> None:
+        """Remove a model."""
+        assert not folder
+        self.models[name] = Tree()
 
-        def teardown(self) -> None:
-            """Keep the first steps."""
-            beginnings.append(tuple(self.steps[:6]))
+    def remove_file(self, name: str, key: str) -> None:
+        """Remove one file."""
+        self.models[name] = self.models[name].without(key)
+
+    def catch_up(self) -> None:
+        """Look."""
+        self.deployment.clock.catch_up(timing.now())
+
+    def ask(self, name: str, version: Version = LEFT_OUT) -> Answer:
+        """Answer by what is published now."""
+        assert self.recording is not None
+        tokens = answer(self.recording.servable(name), None if version is LEFT_OUT else version)
+        return Answer(200 if tokens else 404, "", {"process": 1, "tokens": sorted(tokens)} if tokens else {})
+
+
+def test_every_program_is_another_one_and_every_step_of_it_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search runs as many different programs as it is to, and each of their 24 steps changes or asks something."""
+    stand = RightStand()
+    ran: list[Program] = []
+
+    class Noted(Program):
+        """A program that notes how long its script was after each step."""
+
+        def __init__(self, found: Search, number: int) -> None:
+            super().__init__(found, number)
+            stand.recording = self._recording
+            self.lengths: list[int] = []
+            ran.append(self)
+
+        @invariant()
+        def note(self) -> None:
+            """Note it."""
+            self.lengths.append(len(self.script))
 
     monkeypatch.setattr(programs, "Program", Noted)
-    programs.search(STAND, programs=200, seed=1)
-    assert len(beginnings) >= 200
-    assert sum(times == 1 for times in Counter(beginnings).values()) > 100
+    programs.search(cast(Stand, stand), programs=40, seed=1)
+    # What Hypothesis gives up on its way ends earlier, and is made up for by another one.
+    whole = [program for program in ran if len(program.lengths) > programs.STEPS]
+    assert len({tuple(program.script) for program in whole}) >= 40
+    assert all(before < after for program in whole for before, after in itertools.pairwise(program.lengths))

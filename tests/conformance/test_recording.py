@@ -22,6 +22,7 @@ class Field:
     """The parts of a stand that a recording writes to, before a server that looks when it is told to."""
 
     predictor = "onnx"
+    processes = 1
 
     def __init__(self) -> None:
         self.models = {"m": Tree({"1/model.onnx": File("content", "old")})}
