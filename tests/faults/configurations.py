@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.catalogue import Clause
+from conformance.catalogue import Clause, Feature
 
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = ROOT / "conformance" / "implementations" / "reference.toml"
@@ -38,15 +38,23 @@ class Configuration:
     name: str
     predictors: tuple[str, ...]
     sources: tuple[str, ...]
-    without: tuple[str, ...] = ()
+    without: tuple[Feature, ...] = ()
     """Features that are not declared."""
+    besides: tuple[Feature, ...] = ()
+    """Features that are declared though the reference does not declare them."""
+
+    @property
+    def features(self) -> list[str]:
+        """The features that are declared."""
+        declared = tomllib.loads(REFERENCE.read_text(encoding="utf-8"))["declares"]["features"]
+        return [feature for feature in declared if feature not in self.without] + list(self.besides)
 
     def concerns(self, clause: Clause) -> bool:
         """Whether a clause speaks of a server like this."""
         return (
             not set(clause.predictors).isdisjoint(self.predictors)
             and not set(clause.sources).isdisjoint(self.sources)
-            and set(clause.features).isdisjoint(self.without)
+            and set(clause.features) <= {*self.features}
         )
 
     def write(self, file: Path, command: Sequence[str], intervals: Mapping[str, Any]) -> None:
@@ -60,7 +68,7 @@ class Configuration:
         process["command"] = [*command, *process["command"][3:]]
         declares["predictors"] = list(self.predictors)
         declares["sources"] = list(self.sources)
-        declares["features"] = [feature for feature in declares["features"] if feature not in self.without]
+        declares["features"] = self.features
         document["intervals"] |= intervals
         file.write_text("\n".join(_table(*table) for table in document.items()), encoding="utf-8")
 
@@ -81,6 +89,11 @@ def _cached(predictor: str, source: str) -> Configuration:
 PYTHON_S3, PYTHON_LOCAL = _one("python", "s3"), _one("python", "local")
 ONNX_S3, ONNX_LOCAL = _one("onnx", "s3"), _one("onnx", "local")
 TENSORFLOW_S3, TENSORFLOW_LOCAL = _one("tensorflow", "s3"), _one("tensorflow", "local")
+
+# What of Inferentia shows without the hardware.
+TENSORFLOW_INFERENTIA = Configuration(
+    "tensorflow-local-inferentia", ("tensorflow",), ("local",), without=("cache",), besides=("inferentia",)
+)
 
 # With two of a kind, where a fault of one of them must leave the smoke stage alone: it serves one python model by
 # model_path, from a directory if there may be one.

@@ -143,6 +143,7 @@ class _Run:
 
     def __init__(self, change: Change, configuration: Configuration, options: Options) -> None:
         self.configuration = configuration
+        self._needs, self._breaks = change.needs, change.breaks
         self._wanted = {clause for clause in change.clauses if configuration.concerns(CATALOGUE[clause])}
         folder = options.report / change.name / configuration.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,9 +181,21 @@ class _Run:
         accused = any(CATALOGUE[clause].level is Level.MUST for clause in self.having("fail"))
         # Without a failed MUST the verdict is partial where a hardware or a clock is missing.
         right = {"not conformant"} if accused else {"conformant", "partial"}
+        found += [f"{where}: found without random programs, by {test}" for test in self._found_without_programs()]
         if self.verdict not in right:
             found.append(f"{where}: the verdict is {self.verdict}, not {' or '.join(sorted(right))}")
         return [f"{where}: {problem}" for problem in _differences(self._wanted, set(self.having("fail")))] + found
+
+    def _found_without_programs(self) -> list[str]:
+        """Give the tests that accused a server of which only random programs are to find the fault."""
+        clauses = (self._results or {}).get("clauses", ()) if "programs" in self._needs else ()
+        return [
+            test["id"]
+            for clause in clauses
+            if clause["id"] in self._breaks
+            for test in clause["tests"]
+            if test["outcome"] == "fail" and LONG_TESTS["programs"] not in test["id"]
+        ]
 
 
 def _run_suite(implementation: Path, folder: Path, left_out: Sequence[str], options: Options) -> bool:

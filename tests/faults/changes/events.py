@@ -69,7 +69,7 @@ def _latest_stays_once_served() -> None:
 
 @fault(
     "removed-version-stays",
-    seen="plausible: versions are merged into those that are known",
+    seen="triton-inference-server/server: versions deleted on S3 stay, as they are merged into those that are known",
     on=[ONNX_LOCAL, TENSORFLOW_LOCAL],
     breaks=["reload.version-removed"],
     also=["reload.versioned-to-unversioned"],

@@ -126,7 +126,7 @@ def _failed_load_ends_polling() -> None:
 
 @fault(
     "failed-load-is-final",
-    seen="plausible: what could not be loaded is marked as broken, and the mark is never taken off",
+    seen="https://github.com/tensorflow/serving/issues/1738: a load that failed is never tried again",
     on=[PYTHON_LOCAL],
     breaks=["reload.broken-keeps-last-good"],
     also=["reload.half-uploaded"],

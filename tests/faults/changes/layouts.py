@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from reference import config, keeper, layout, s3, server
@@ -74,6 +75,25 @@ def _prefix_without_slash() -> None:
     s3.parse_url = without_slash
     s3.S3Source.listing = stripped
     s3.S3Source.fetch = fetch_either
+
+
+@fault(
+    "dies-on-prefix-neighbours",
+    seen="the original: bert beside bert-large ended the process",
+    on=[PYTHON_LOCAL],
+    breaks=["layouts.prefix-neighbours"],
+)
+def _dies_on_prefix_neighbours() -> None:
+    """Two models of models.dir, of which the name of one begins with that of the other, end the process."""
+    split = layout.split
+
+    def fragile(files: Iterable[File]) -> tuple[dict[str, list[File]], dict[str, str]]:
+        models, aside = split(files)
+        if any(longer.startswith(shorter) for shorter, longer in pairwise(sorted(models))):
+            os._exit(70)
+        return models, aside
+
+    keeper.split = fragile
 
 
 @fault(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from reference import catalog, inventory
+from reference.catalog import Model
 from reference.inventory import Inventory
 from reference.layout import Version
 from reference.models import Models
@@ -68,6 +70,55 @@ def _deletion_unnoticed() -> None:
 def _removed_model_stays() -> None:
     """A model of which nothing is left in the source is served for ever."""
     Inventory.remove = lambda self, name, looked_at: None
+
+
+@fault(
+    "update-reaches-every-other-answer",
+    seen="plausible: of two copies of a table one is replaced, and requests read the one or the other",
+    on=[ONNX_LOCAL],
+    breaks=["reload.updated-in-place"],
+    also=["reload.structure-changed"],
+)
+def _update_reaches_every_other_answer() -> None:
+    """Of a version that is overwritten, new and old content are served in turn."""
+    refresh, get = Slot.refresh, Models.get
+    former: dict[int, Resident] = {}
+    turns = itertools.count()
+
+    def keeping(self: Slot) -> None:
+        before = self.resident
+        refresh(self)
+        if before is not None and self.resident is not before:
+            former[id(self)] = before
+
+    def wavering(self: Models, name: str | None, version: str | None) -> Resident:
+        resident = get(self, name, version)
+        model = self._models.get(self._single or name)
+        slot = model.slots.get(version) if model is not None else None
+        return former.get(id(slot), resident) if next(turns) % 2 else resident
+
+    Slot.refresh = keeping
+    Models.get = wavering
+
+
+@fault(
+    "broken-update-falls-back",
+    seen="plausible: a version that cannot be loaded is no candidate for the latest any more",
+    on=[PYTHON_LOCAL],
+    breaks=["reload.broken-keeps-last-good"],
+)
+def _broken_update_falls_back() -> None:
+    """While an update of the latest version cannot be loaded, a lower version is the latest."""
+    renew = Models.renew
+
+    def renew_and_fall_back(self: Models, model: Model, slots: Iterable[Slot]) -> None:
+        renew(self, model, slots)
+        for slot in model.descending[:-1]:
+            if slot.failure is not None:
+                slot.resident = None
+        self._select_best(model)
+
+    Models.renew = renew_and_fall_back
 
 
 @fault(

@@ -73,6 +73,11 @@ def _downloads_are_mixed() -> None:
 )
 def _one_process_follows() -> None:
     """Of several processes the first follows the source, the others serve what they found at their start."""
+    let_first_process_follow()
+
+
+def let_first_process_follow() -> None:
+    """Keep all processes but the first from taking in a second catalog."""
     apply = Models.apply
 
     def apply_once(self: Models, catalog: Catalog) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Servers that get every event right, and some sequence of events wrong: only random programs find them."""
+"""Servers that get every event right, and some sequence of events wrong: only random programs see them do it."""
 
 from __future__ import annotations
 
@@ -141,6 +141,27 @@ def _removal_hides_an_addition() -> None:
         before = {slot.label for slot in known.descending} if known else set()
         staying = {label: stamp for label, stamp in versions.items() if label in before}
         return arrange(self, name, staying if staying and before - versions.keys() else versions)
+
+    Models._arrange = one_thing_at_a_time
+
+
+@fault(
+    "addition-hides-a-removal",
+    seen="plausible: additions are handled first, and end the handling of a model",
+    on=[ONNX_LOCAL],
+    breaks=["reload.version-removed"],
+    needs=["programs"],
+)
+def _addition_hides_a_removal() -> None:
+    """When a version comes in and another one stays, one that was removed at the same time is served on."""
+    arrange: Arrange = Models._arrange
+
+    def one_thing_at_a_time(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
+        known = self._models.get(name)
+        before = {slot.label: slot.stamp for slot in known.descending} if known else {}
+        is_one_of_several = "" not in {*before, *versions} and before.keys() & versions.keys()
+        removed = before.keys() - versions.keys() if is_one_of_several and versions.keys() - before.keys() else ()
+        return arrange(self, name, {**versions, **{label: before[label] for label in removed}})
 
     Models._arrange = one_thing_at_a_time
 

@@ -24,7 +24,7 @@ from tests.faults.registry import fault
 
 @fault(
     "outage-taken-for-deletion",
-    seen="plausible: a listing that failed is handled as one that is empty",
+    seen="https://github.com/tensorflow/serving/issues/1480: an outage is read as a deletion of all versions",
     on=[PYTHON_S3],
     breaks=["reload.source-outage"],
 )
