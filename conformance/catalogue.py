@@ -53,7 +53,7 @@ class Clause(BaseModel):
     """One promise of the contract.
 
     `predictors` and `sources` are those that the clause speaks of; `features` must all be declared for it; a clause is
-    blocked when one of those that it `requires` failed. `untested` says why no test can exist.
+    blocked when one of those that it `requires` failed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,7 +67,6 @@ class Clause(BaseModel):
     sources: tuple[Source, ...] = SOURCES
     features: tuple[Feature, ...] = ()
     requires: tuple[str, ...] = ()
-    untested: str | None = None
 
     @property
     def family(self) -> str:

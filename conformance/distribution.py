@@ -49,18 +49,19 @@ def group_by_ground(items: Iterable[pytest.Item]) -> None:
 
 
 class Handed(NamedTuple):
-    """What no report tells: results of tests that were not run, and errors and notes of no test."""
+    """What no report tells: results of tests that were not run, errors and notes of no test, folders that are kept."""
 
     results: Sequence[TestResult] = ()
     errors: Sequence[str] = ()
     notes: Sequence[str] = ()
+    kept: Sequence[str] = ()
 
 
 def hand_over(config: pytest.Config, handed: Handed) -> None:
     """Give it to the controller."""
     results = [asdict(result) | {"outcome": str(result.outcome)} for result in handed.results]
     output: dict[str, Any] = vars(config)["workeroutput"]
-    output[_KEY] = {"results": results, "errors": [*handed.errors], "notes": [*handed.notes]}
+    output[_KEY] = handed._asdict() | {"results": results}
 
 
 def take_over(output: dict[str, Any]) -> Handed:
@@ -68,4 +69,4 @@ def take_over(output: dict[str, Any]) -> Handed:
     if (handed := output.get(_KEY)) is None:
         return Handed()
     results = [TestResult(**fields | {"outcome": Outcome(fields["outcome"])}) for fields in handed["results"]]
-    return Handed(results, handed["errors"], handed["notes"])
+    return Handed(**handed | {"results": results})

@@ -18,7 +18,7 @@ from fixtures.trees import Tree
 
 
 class Lab:
-    """Places to publish in and servers to start, all gone at the end of the test.
+    """Places to publish in and servers to start, which end with the test.
 
     Uses the first predictor type and the first source that the implementation declares, as configurations are
     refused or accepted whatever these are. A test that meets `ServerDiedError` is run once more in another lab.
@@ -40,9 +40,13 @@ class Lab:
 
     def publish(self, tree: Tree) -> str:
         """Publish a tree in a place of its own; gives the path to write into the configuration."""
-        target = self.run.target(self.source, f"{self.random.getrandbits(48):012x}")
+        place = f"{self.random.getrandbits(48):012x}"
+        target = self.run.target(self.source, place)
         self._targets.append(target)
         target.write(tree)
+        if self.run.keep and self.source == "s3":
+            # An endpoint may end with the run.
+            self.run.target("local", place).write(tree)
         self._keys += len(tree)
         return f"{target.url}/"
 
@@ -100,8 +104,9 @@ class Lab:
         )
 
     def close(self) -> None:
-        """End every server and delete what was published."""
+        """End every server and, unless the run keeps its trees, delete what was published."""
         for deployment in self._deployments:
             deployment.close()
         for target in self._targets:
-            target.clear()
+            if not self.run.keep:
+                target.clear()

@@ -94,7 +94,11 @@ class LeashedProcess:
 
 
 def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8", errors="replace").splitlines()
+    """Read lines that may be shown on a terminal, whatever was printed."""
+    return [
+        "".join(letter if letter.isprintable() or letter == "\t" else ascii(letter)[1:-1] for letter in line)
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
+    ]
 
 
 def describe_exit(status: int) -> str:

@@ -54,7 +54,8 @@ def check_smoke(run: Run) -> None:
             raise SmokeError("stop", str(error), deployment) from error
     finally:
         deployment.close()
-        target.clear()
+        if not run.keep:
+            target.clear()
 
 
 def _check_control(deployment: Deployment) -> None:

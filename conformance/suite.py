@@ -100,6 +100,7 @@ class Suite:
         self.results: list[TestResult] = []
         self.errors: list[str] = []
         self.notes: list[str] = []
+        self.kept = [str(self.run.folder)] if self.run.keep else []
         self.document: dict[str, Any] | None = None
 
     # --- before the tests ---
@@ -275,6 +276,7 @@ class Suite:
         known = {result.id for result in self.results}
         self.results += [result for result in handed.results if result.id not in known]
         self.notes += handed.notes
+        self.kept += handed.kept
         self.errors += [*handed.errors] + ([f"a worker ended: {error}"] if error else [])
 
     # --- after the tests ---
@@ -292,7 +294,7 @@ class Suite:
         if session.config.option.collectonly:
             return
         if self.role is Role.WORKER:
-            hand_over(self.config, Handed(self.results, self.errors, self.notes))
+            hand_over(self.config, Handed(self.results, self.errors, self.notes, self.kept))
             return
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             self.errors.append("the run was interrupted")
@@ -342,5 +344,5 @@ class Suite:
         if self.document is not None:
             write_summary(terminalreporter, self.document)
             terminalreporter.write_line(f"results: {results_file(self.report_folder)}")
-            if self.run.keep:
-                terminalreporter.write_line(f"kept: {self.run.folder}")
+            for folder in self.kept:
+                terminalreporter.write_line(f"kept: {folder}")

@@ -66,6 +66,7 @@ CACHE: dict[str, tuple[str, Write, set[str]]] = {
     "cache-of-zero": ("config.cache-positive", lambda folder, _: _cache(folder, 0, 2), {"cache_size"}),
     "negative-cache": ("config.cache-positive", lambda folder, _: _cache(folder, -1, 2), {"cache_size"}),
     "fractional-cache": ("config.cache-positive", lambda folder, _: _cache(folder, 1.5, 2), {"cache_size"}),
+    "fractional-disk": ("config.cache-positive", lambda folder, _: _cache(folder, 2, 2.5), {"disk_cache_size"}),
     "cache-with-two-processes": (
         "config.cache-one-process",
         lambda folder, _: {**_cache(folder, 1, 2), "processes_per_replica": 2},

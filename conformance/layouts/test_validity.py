@@ -1,5 +1,6 @@
 """What is a model, what is none, and that what is none does no harm."""
 
+from conformance import timing
 from conformance.broken_content import BROKEN
 from conformance.marks import Grow, Planting, clause, planting
 from conformance.stand import Stand
@@ -28,6 +29,25 @@ def test_what_lies_beside_versions_is_left_aside(stand: Stand) -> None:
     """Neither a folder that is no integer nor a file of a versioned level can be asked for."""
     for version in ("backup", "4.tmp", "4"):
         stand.expect_refused("model", version=version)
+
+
+@clause("layouts.mixed-level")
+@planting(_mixed_level)
+def test_what_is_left_aside_is_reported(stand: Stand) -> None:
+    """GET / or the log names what lies beside the versions of a level."""
+    stand.expect_served("model", "3")
+
+    def untold() -> list[str]:
+        told = "\n".join([stand.deployment.summary().text, *stand.deployment.last_log_lines(None)])
+        return [entry for entry in ("backup", "4.tmp", "notes.txt") if entry not in told]
+
+    # A log may come late.
+    timing.poll(lambda: not untold() or None, until=timing.now() + stand.deployment.pace.load)
+    stand.expect(
+        not (missing := untold()),
+        expected="all entries that are left aside named in GET / or in what the server prints",
+        observed=f"no word of {', '.join(missing)}; GET / gives {stand.deployment.summary().text[:300]}",
+    )
 
 
 def _any_name(grow: Grow) -> Planting:

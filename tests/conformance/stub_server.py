@@ -3,8 +3,9 @@
 `-m tests.conformance.stub_server MODE PROJECT PORT`.
 
 Modes: `exits` ends at once; `deaf` never listens; `unready` answers 503; `empty` answers without a token;
-`crashes` dies on the first request; `mute` never answers one; `stubborn` serves its one model but ignores SIGTERM;
-`minimal` serves it and ends; `curt` closes each connection without having said so.
+`crashes` dies on the first request; `mute` never answers one; `garbled` prints and answers bytes that are no text and
+no HTTP; `stubborn` serves its one model but ignores SIGTERM; `minimal` serves it and ends; `curt` closes each
+connection without having said so.
 """
 
 import os
@@ -17,6 +18,8 @@ from pathlib import Path
 import yaml
 
 from tests.conformance.json_handler import JsonHandler
+
+GARBAGE = bytes(range(256))
 
 
 def tokens_below(folder: Path) -> list[str]:
@@ -35,6 +38,9 @@ def main() -> None:
         threading.Event().wait()
     if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if mode == "garbled":
+        sys.stdout.buffer.write(GARBAGE)
+        sys.stdout.flush()
     api = yaml.safe_load(Path(project, "cortex.yaml").read_text(encoding="utf-8"))[0]
     model = Path(api["predictor"]["model_path"])
 
@@ -51,6 +57,9 @@ def main() -> None:
             if mode == "mute":
                 threading.Event().wait()
             self.payload()
+            if mode == "garbled":
+                self.wfile.write(GARBAGE)
+                return
             self.answer(200, {"process": os.getpid(), "tokens": [] if mode == "empty" else tokens_below(model)})
 
     HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()

@@ -63,6 +63,22 @@ def test_trees_in_s3_are_kept(tmp_path: Path) -> None:
         shutil.rmtree(kept)
 
 
+def test_run_on_two_processes(tmp_path: Path) -> None:
+    """With -n 2 each worker has its servers, the verdict is that of one process, and both folders are kept."""
+    chosen = ["--clause", "layouts.versioned", "--clause", "config.model-path", "--keep"]
+    run = run_suite(REFERENCE, tmp_path / "report", *chosen, "-n", "2")
+    kept = [Path(line.removeprefix("kept: ")) for line in run.output.splitlines() if line.startswith("kept: ")]
+    try:
+        assert run.failed() == set()
+        outcomes = run.outcomes()
+        assert [outcomes[clause] for clause in ("layouts.versioned", "config.model-path")] == ["pass", "pass"]
+        assert len(kept) == 3  # that of the controller has only what the smoke stage left
+        assert all(any((folder / "trees").rglob("*")) for folder in kept)
+    finally:
+        for folder in kept:
+            shutil.rmtree(folder)
+
+
 def test_failure_explains_itself(tmp_path: Path) -> None:
     """A failure says what the contract asks, what was expected and observed, when, and how to see it again."""
     chosen = ["--clause", "layouts.unversioned", "--patience", "0.2", "--seed", "7"]

@@ -36,6 +36,7 @@ def left_running(text: str) -> list[str]:
         ("empty", "predict", "the answer lacks the token of the model that was published"),
         ("crashes", "predict", "exited with status 9 on POST /"),
         ("mute", "predict", "gave no answer in 3 s (ReadTimeoutError) on POST /"),
+        ("garbled", "predict", "the server gave no answer (ProtocolError) on POST /"),
         ("stubborn", "stop", "still ran 1.5 s after SIGTERM"),
     ],
 )
@@ -46,6 +47,7 @@ def test_smoke_stage_names_the_step_that_failed(mode: str, step: str, words: str
     assert f"smoke stage, step {step}: " in run.output
     assert words in run.output
     assert f"stub server in mode {mode}" in run.output
+    assert "\x1b" not in run.output
     assert "Traceback" not in run.output
     assert run.results is not None
     assert run.results["verdict"] == "error"

@@ -10,6 +10,7 @@ from pathlib import Path
 from reference import config, keeper, layout, s3, server
 from reference.errors import ContentChangedError
 from reference.frameworks import onnx
+from reference.inventory import Inventory
 from reference.layout import Layout
 from reference.sources import File, Source
 from tests.faults.configurations import (
@@ -300,3 +301,14 @@ def _dies_on_dotfiles_alone() -> None:
         return models, aside
 
     keeper.split = fragile
+
+
+@fault(
+    "left-aside-in-silence",
+    seen="plausible: what is no version is skipped, and nobody learns why a folder is not served",
+    on=[ONNX_LOCAL],
+    breaks=["layouts.mixed-level"],
+)
+def _left_aside_in_silence() -> None:
+    """Neither GET / nor the log says what was left aside."""
+    Inventory.aside = lambda self: {}

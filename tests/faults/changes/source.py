@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -177,6 +178,25 @@ def _ready_before_first_scan() -> None:
             return 200, [("content-type", "application/json")], b'{"message":"soon"}'
 
     Application._when_ready = at_once
+
+
+@fault(
+    "not-ready-is-500",
+    seen="plausible: whatever keeps a server from being ready is an internal error",
+    on=[ONNX_S3],
+    breaks=["reload.ready-is-complete"],
+)
+def _not_ready_is_500() -> None:
+    """Until a server is ready it answers the readiness call with status 500."""
+    when_ready = Application._when_ready
+
+    def or_500(self: Application, summary: Any) -> Answer:
+        try:
+            return when_ready(self, summary)
+        except UnavailableError as error:
+            return 500, [("content-type", "application/json")], json.dumps({"error": str(error)}).encode()
+
+    Application._when_ready = or_500
 
 
 @fault(
