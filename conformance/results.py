@@ -33,10 +33,10 @@ def results_document(
 ) -> dict[str, Any]:
     """Build the document; `errors` are faults of the harness or the protocol that belong to no test.
 
-    `notes` say what went wrong once and is explained by a clause that failed.
-    `run` says how the run was made (when, how long, with which options); `profiles` are those that the verdict is asked
-    of, all declared ones if there are none; `without_tests` gives the outcome of clauses
-    for which no test ran, where that is not "untested".
+    `notes` say what went wrong and is no failure: once, and explained by a clause that failed, or on a server that
+    other tests had before and not on a new one. `run` says how the run was made (when, how long, with which options);
+    `profiles` are those that the verdict is asked of, all declared ones if there are none; `without_tests` gives the
+    outcome of clauses for which no test ran, where that is not "untested".
     """
     outcomes = judge_clauses(catalogue, tests, without_tests)
     for clause in catalogue.values():

@@ -35,7 +35,7 @@ def write_summary(terminal: TerminalReporter, document: Mapping[str, Any]) -> No
     for error in document["run"]["errors"]:
         terminal.write_line(f"error: {error}", red=True)
     for note in document["run"]["notes"]:
-        terminal.write_line(f"seen once, and explained by what failed: {note}")
+        terminal.write_line(f"seen, and no failure: {note}")
     for profile, result in document["profiles"].items():
         terminal.write_line(f"  {profile:<12}{result['verdict']}")
         for reason in result["reasons"][:_REASONS]:

@@ -67,4 +67,4 @@ def test_tensorflow_is_judged_on_the_only_source(tmp_path: Path) -> None:
     collected = run_suite(implementation, tmp_path / "report", "--collect-only").output
     assert "test_saved_model_is_served[tensorflow-local-default]" in collected
     for case in ("paths", "dir-cached"):
-        assert f"test_event_in_further_cases[higher_version_becomes_the_latest-tensorflow-local-{case}" in collected
+        assert f"test_in_further_cases[higher_version_becomes_the_latest-tensorflow-local-{case}" in collected

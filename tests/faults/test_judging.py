@@ -31,7 +31,8 @@ def saying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Saying:
 
     def say(failed: Mapping[str, Sequence[str]]) -> Options:
         def run(_: Path, folder: Path, __: Sequence[str], options: Options) -> bool:
-            clauses = [{"id": clause, "outcome": "fail"} for clause in failed[folder.name]]
+            tests = [{"id": "test_of_it[onnx]", "outcome": "fail"}]
+            clauses = [{"id": clause, "outcome": "fail", "tests": tests} for clause in failed[folder.name]]
             accused = any(judging.CATALOGUE[clause["id"]].level == "MUST" for clause in clauses)
             said = {
                 "verdict": "not conformant" if accused else "partial",
@@ -64,6 +65,13 @@ def test_clause_that_is_accused_in_one_configuration_is_named_with_it(fault: Cha
     """A clause that should not turn red is reported with the configuration that turned it."""
     judgement = judge(fault, saying({"python-s3": [VANISHED], "onnx-s3": [VANISHED, "layouts.onnx"]}))
     assert judgement.problems == ("onnx-s3: wrongly accused: layouts.onnx",)
+
+
+def test_fault_of_random_programs_is_found_by_nothing_else(saying: Saying) -> None:
+    """A fault that only random programs are to find is not judged rightly where another test shows it."""
+    fault = changes()["removal-hides-an-update"]
+    judgement = judge(fault, saying({"onnx-local": ["reload.updated-in-place"]}))
+    assert judgement.problems == ("onnx-local: found without random programs, by test_of_it[onnx]",)
 
 
 def test_clause_is_expected_only_where_it_speaks_of_the_server(fault: Change, saying: Saying) -> None:

@@ -7,13 +7,10 @@ import time
 
 from reference.eviction import Eviction
 from reference.resident import Resident, Slot
-from tests.faults.configurations import CACHED_ONNX_S3, CACHED_PYTHON_LOCAL, CACHED_PYTHON_S3
 from tests.faults.registry import variation
 
 
-@variation(
-    "recency-by-the-clock", allowed="how accesses are put in order is a matter of the server", on=[CACHED_PYTHON_S3]
-)
+@variation("recency-by-the-clock", allowed="how accesses are put in order is a matter of the server")
 def _recency_by_the_clock() -> None:
     """The last access to a model is a time, and not a number."""
     get = Slot.get
@@ -26,7 +23,7 @@ def _recency_by_the_clock() -> None:
     Slot.get = timed
 
 
-@variation("slow-evictions", allowed="a run takes its own time", on=[CACHED_PYTHON_S3, CACHED_ONNX_S3])
+@variation("slow-evictions", allowed="a run takes its own time")
 def _slow_evictions() -> None:
     """An eviction run pauses before each model that it lets go from memory."""
     evict = Slot.evict
@@ -38,12 +35,7 @@ def _slow_evictions() -> None:
     Slot.evict = slowly
 
 
-@variation(
-    "pauses-after-a-run",
-    allowed="the period may count from the end of a run",
-    on=[CACHED_PYTHON_LOCAL],
-    clock="timed",
-)
+@variation("pauses-after-a-run", allowed="the period may count from the end of a run", clock="timed")
 def _pauses_after_a_run() -> None:
     """The next eviction run begins an interval after the last one ended."""
 

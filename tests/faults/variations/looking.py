@@ -16,7 +16,6 @@ from reference.inventory import Inventory
 from reference.keeper import Change, Keeper, ModelPath
 from reference.local import LocalSource
 from reference.sources import File, Source
-from tests.faults.configurations import PYTHON_S3
 from tests.faults.registry import variation
 
 Changes = list[Change]
@@ -136,7 +135,7 @@ def _downloads_when_asked() -> None:
     server.Inventory = lambda store, kind, lazy: make(store, kind, lazy=True)
 
 
-@variation("slow-downloads", allowed="a request may have to download a model of many files first", on=[PYTHON_S3])
+@variation("slow-downloads", allowed="a request may have to download a model of many files first")
 def _slow_downloads() -> None:
     """Models are downloaded when they are asked for; of many files in a folder each takes some 50 ms longer."""
     _downloads_when_asked()
