@@ -207,12 +207,13 @@ class _Witness:
 
     def _is_back(self, request: Request, floor: int) -> bool:
         """Whether an answer that nothing explains is from a state before the one that its process has served."""
-        past = [state for state in range(floor) if self._answers[state] == request.tokens]
-        return request.tokens is not None and bool(past) and request.tokens not in self._answers[floor:]
+        before, since = self._answers[:floor], self._answers[floor:]
+        return request.tokens is not None and request.tokens in before and request.tokens not in since
 
     def _unexplained(self, request: Request) -> Finding:
         allowed = self._source.allowed(request)
-        is_broken = self._source.is_broken(allowed.start, self._version)
+        was_whole = any(request.tokens in change.versions.values() for change in self._source.changes)
+        is_broken = self._source.is_broken(allowed.start, self._version) and (was_whole or request.tokens is None)
         if not is_broken and (missed := self._stale_version(request)) is not None:
             return missed
         past = [state for state in range(allowed.start) if self._answers[state] == request.tokens]
@@ -228,7 +229,7 @@ class _Witness:
         elif not request.tokens <= self._source.tokens:
             others = [source for source in self._sources.values() if source.tokens & request.tokens]
             clause = "clients.by-name" if others else "reload.never-mixed"
-        elif any(request.tokens in change.versions.values() for change in self._source.changes):
+        elif was_whole:
             if self._version is not None:
                 clause = "clients.explicit-version"
             elif (missed := self._missed_addition(request)) is not None:

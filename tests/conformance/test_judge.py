@@ -183,6 +183,12 @@ def test_broken_version_that_does_not_stay_as_it_was(request_: Request) -> None:
     assert finding.clause == "reload.broken-keeps-last-good"
 
 
+def test_broken_version_that_is_served_after_all() -> None:
+    """Files that were never together are mixed, also where some of them came in with what cannot be loaded."""
+    (finding,) = judge([ONE, TWO, LATEST_BROKEN], [ask(51, "ab")], STALENESS)
+    assert finding.clause == "reload.never-mixed"
+
+
 def test_other_versions_beside_a_broken_one() -> None:
     """A version beside a broken one is judged as ever."""
     update = replace(change(60, {"1": "c", "2": "b"}, "reload.updated-in-place"), broken={"2"})
