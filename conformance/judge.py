@@ -227,8 +227,9 @@ class _Witness:
                 return missed
             clause = "reload.no-gap"
         elif not request.tokens <= self._source.tokens:
-            others = [source for source in self._sources.values() if source.tokens & request.tokens]
-            clause = "clients.by-name" if others else "reload.never-mixed"
+            others = [source for source in self._sources.values() if source is not self._source]
+            is_another = any(source.tokens & request.tokens for source in others)
+            clause = "clients.by-name" if is_another else "reload.never-mixed"
         elif was_whole:
             if self._version is not None:
                 clause = "clients.explicit-version"
