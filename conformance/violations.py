@@ -63,7 +63,11 @@ def evidence_text(evidence: Evidence) -> str:
             _paragraph("setting", evidence.setting),
             _block("cortex.yaml", evidence.configuration),
             _block("published", evidence.tree),
-            *([_block("program, reduced as far as it goes", evidence.program)] if evidence.program else []),
+            *(
+                [_block("program that failed first, reduced as far as it goes; none ran after it", evidence.program)]
+                if evidence.program
+                else []
+            ),
             _block("timeline (seconds since the server was started)", evidence.timeline),
             *([_block("seen by S3 (seconds as above)", evidence.s3)] if evidence.s3 else []),
             *([_block("S3 failed by itself", evidence.failures_of_s3)] if evidence.failures_of_s3 else []),
