@@ -7,38 +7,20 @@ Nothing else is asked of time, so that a server may look at its source whenever 
 
 from __future__ import annotations
 
-import bisect
 import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import inf
 
-Tokens = frozenset[str]
-
-# Gives the moment by which every request has to see a change that ended at a moment.
-Deadline = Callable[[float], float]
-
-# The key of a model's only version where it has no version folders.
-UNVERSIONED = ""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One change of a model: of a single key, or of several that no answer can tell apart.
-
-    `versions` are those that can be served after it, each with its tokens; where content came in that cannot be loaded,
-    that is what was served before, and the version is one of `broken`. `event` is the clause that asks a server to see
-    the change. `begun` and `ended` are moments of `timing.now`; what happened before the server was started is a change
-    like all others.
-    """
-
-    begun: float
-    ended: float
-    model: str
-    event: str
-    versions: Mapping[str, Tokens]
-    broken: Collection[str] = ()
+from conformance.source_states import (
+    UNVERSIONED,
+    Change,
+    Deadline,
+    SourceStates,
+    Tokens,
+    answering,
+    number_of,
+)
 
 
 @dataclass(frozen=True)
@@ -89,11 +71,11 @@ def judge_by(
     """
     changes = sorted(changes, key=lambda change: change.ended)
     zero = changes[0].begun if changes else 0.0
-    sources = {model: _Source(model, changes, deadline) for model in {change.model for change in changes}}
+    sources = {model: SourceStates(model, changes, deadline) for model in {change.model for change in changes}}
     questions: dict[tuple[str, str | None], list[Request]] = {}
     for request in sorted(requests, key=lambda request: request.begun):
         if request.model not in sources:
-            sources[request.model] = _Source(request.model, changes, deadline)
+            sources[request.model] = SourceStates(request.model, changes, deadline)
         questions.setdefault((request.model, request.version), []).append(request)
     findings = [
         finding
@@ -103,65 +85,16 @@ def judge_by(
     return sorted(findings, key=lambda finding: finding.request.begun)
 
 
-def answer(versions: Mapping[str, Tokens], version: str | None) -> Tokens | None:
-    """Give what a request for a version, or with None for the latest, is answered by: tokens, or None for an error."""
-    which = answering(versions, version)
-    return None if which is None else versions[which]
-
-
-def answering(versions: Iterable[str], version: str | None) -> str | None:
-    """Give which of the versions a request for one, or with None for the latest, is answered by; None for an error."""
-    return max((each for each in versions if version is None or _same(each, version)), key=_number, default=None)
-
-
-class _Source:
-    """The states that the source of one model went through; state 0 is that before its first change."""
-
-    def __init__(self, model: str, changes: Sequence[Change], deadline: Deadline) -> None:
-        self.model = model
-        self.changes = [change for change in changes if change.model == model]
-        self._begun = [change.begun for change in self.changes]
-        self.deadlines = [deadline(change.ended) for change in self.changes]
-
-    def allowed(self, request: Request) -> range:
-        """Give the states that may explain the answer: none that was over too long ago, none that came afterwards."""
-        first = bisect.bisect_left(self.deadlines, request.begun)
-        return range(first, bisect.bisect_right(self._begun, request.ended) + 1)
-
-    def answer(self, state: int, version: str | None) -> Tokens | None:
-        """Give what a request is answered by in a state: tokens, or None for an error."""
-        return answer(self.versions(state), version)
-
-    def answering(self, state: int, version: str | None) -> str | None:
-        """Give the version that answers a request in a state, None for an error."""
-        return answering(self.versions(state), version)
-
-    def versions(self, state: int) -> Mapping[str, Tokens]:
-        """Give the versions that can be served in a state, each with its tokens."""
-        return self.changes[state - 1].versions if state else {}
-
-    def is_broken(self, state: int, version: str | None) -> bool:
-        """Whether the version that answers a request in a state has content that cannot be loaded."""
-        return state > 0 and self.answering(state, version) in self.changes[state - 1].broken
-
-    def loses_files(self, state: int, version: str | None) -> bool:
-        """Whether files that would have answered a request in the state before have been deleted in this one."""
-        before = self.answering(state - 1, version) if state else None
-        return before is not None and len(self.versions(state).get(before, ())) < len(self.versions(state - 1)[before])
-
-    @cached_property
-    def tokens(self) -> Tokens:
-        """Every token that the model ever had."""
-        return Tokens(
-            token for change in self.changes for version in change.versions.values() for token in version
-        )  # fmt: skip
-
-
 class _Witness:
     """All requests that put one question to one model, in the order in which they were sent."""
 
     def __init__(
-        self, source: _Source, sources: Mapping[str, _Source], asked: Sequence[Request], zero: float, one_process: bool
+        self,
+        source: SourceStates,
+        sources: Mapping[str, SourceStates],
+        asked: Sequence[Request],
+        zero: float,
+        one_process: bool,
     ) -> None:
         self._source = source
         self._sources = sources
@@ -192,12 +125,15 @@ class _Witness:
                 else:
                     yield self._went_back(request, floor)
 
+    def _allowed(self, request: Request) -> range:
+        return self._source.allowed(request.begun, request.ended)
+
     def _explaining(self, request: Request) -> Iterator[int]:
         """Give the states that explain an answer: those it belongs to, and for an error those in which files went.
 
         A server that loads what it is asked for finds them gone before it has to know that they are.
         """
-        allowed = self._source.allowed(request)
+        allowed = self._allowed(request)
         for state in allowed:
             is_underway = request.tokens is None and state > allowed.start
             if self._answers[state] == request.tokens or (
@@ -211,14 +147,15 @@ class _Witness:
         return request.tokens is not None and request.tokens in before and request.tokens not in since
 
     def _unexplained(self, request: Request) -> Finding:
-        allowed = self._source.allowed(request)
-        was_whole = any(request.tokens in change.versions.values() for change in self._source.changes)
-        is_broken = self._source.is_broken(allowed.start, self._version) and (was_whole or request.tokens is None)
-        if not is_broken and (missed := self._stale_version(request)) is not None:
+        if (missed := self._stale_version(request)) is not None:
             return missed
+        allowed = self._allowed(request)
         past = [state for state in range(allowed.start) if self._answers[state] == request.tokens]
-        if is_broken:
-            # What was served of it was to stay, and no error, other version or older content to take its place.
+        wanted = self._source.answering(allowed.start, self._version)
+        if wanted in self._source.broken(allowed.start) and (
+            request.tokens is None or self._source.carriers(request.tokens, below=wanted)
+        ):
+            # What was served of it was to stay, and neither an error nor a lower version to take its place.
             clause = "reload.broken-keeps-last-good"
         elif past and not (request.tokens is None and self._was_served(request, past[-1])):
             return self.stale(request, past[-1])
@@ -230,7 +167,7 @@ class _Witness:
             others = [source for source in self._sources.values() if source is not self._source]
             is_another = any(source.tokens & request.tokens for source in others)
             clause = "clients.by-name" if is_another else "reload.never-mixed"
-        elif was_whole:
+        elif self._source.carriers(request.tokens):
             if self._version is not None:
                 clause = "clients.explicit-version"
             elif (missed := self._missed_addition(request)) is not None:
@@ -239,12 +176,12 @@ class _Witness:
                 clause = "layouts.latest-is-highest"
         else:
             clause = "reload.never-mixed"
-        wanted = {self._answers[state] for state in self._source.allowed(request)}
-        return self._finding(clause, request, " or ".join(sorted(map(self._describe, wanted))))
+        answers = {self._answers[state] for state in allowed}
+        return self._finding(clause, request, " or ".join(sorted(map(self._describe, answers))))
 
     def _stale_version(self, request: Request) -> Finding | None:
         """Judge an answer that has older content of the version that is the latest, None if it is no such answer."""
-        states = range(self._source.allowed(request).start)
+        states = range(self._allowed(request).start)
         latest = self._source.answering(states.stop, None)
         if self._version is not None or latest is None or request.tokens is None:
             return None
@@ -259,7 +196,7 @@ class _Witness:
 
     def _never_served(self, request: Request) -> Finding | None:
         """Judge an error in the place of what has never been served since it is wanted; None if it has."""
-        now = self._source.allowed(request).start
+        now = self._allowed(request).start
         since = max(state for state in range(now) if self._answers[state] != self._answers[now])
         if any(other.tokens == self._answers[now] and other.ended < request.begun for other in self._since(since)):
             return None
@@ -274,16 +211,11 @@ class _Witness:
 
         Whatever became of its files since, the higher version was missed.
         """
-        states = range(self._source.allowed(request).start)
+        states = range(self._allowed(request).start)
         latest = self._source.answering(states.stop, None)
-        if latest is None:
+        if latest is None or request.tokens is None:
             return None
-        lower = {
-            version
-            for change in self._source.changes
-            for version, tokens in change.versions.items()
-            if tokens == request.tokens and _number(version) < _number(latest)
-        }
+        lower = self._source.carriers(request.tokens, below=latest)
         there = self._source.versions(states.stop).keys()
         past = [
             state
@@ -291,22 +223,26 @@ class _Witness:
             for before in [self._source.versions(state).keys()]
             if {answering(before, None), answering(before & there, None)} & lower
         ]
-        return self.stale(request, past[-1]) if past else None
+        if not past:
+            return None
+        # One that became the latest only as others went may have been there for long, or be missed as well.
+        now = states.stop
+        came_in = next(state for state in reversed(states) if latest not in self._source.versions(state))
+        was_seen = any(self._source.had_to_be_seen(state) for state in range(came_in + 1, now))
+        return self.stale(request, past[-1]) if was_seen else self._missing(request, came_in, came_in)
 
     def stale(self, request: Request, state: int) -> Finding:
         """Accuse the server of having missed the change that made the wanted answer what it is.
 
-        `state` is the last one that explains the answer that was given, or which version it was from. Where the version
-        that is wanted was not always wanted since, the change is the one that brought it in, whatever became of its
-        files afterwards.
+        `state` is the last one that explains the answer that was given, or which version it was from.
         """
-        allowed = self._source.allowed(request)
-        now = allowed.start
+        return self._missing(request, state, self._missed(request, state, self._allowed(request).start))
+
+    def _missing(self, request: Request, state: int, missed: int) -> Finding:
+        """Accuse the server, or of several processes this one, of having missed a change since a state."""
+        now = self._allowed(request).start
         wanted = self._answers[now]
-        by_version = {each: self._source.answering(each, self._version) for each in range(state, now + 1)}
-        seen_as = by_version if len({*by_version.values()}) > 1 else self._answers
-        missed = next(each for each in reversed(range(state, now)) if seen_as[each] != seen_as[now])
-        change = self._source.changes[missed]
+        change, event = self._source.changes[missed], self._source.event(missed, now)
         others = [
             other
             for other in self._asked
@@ -317,12 +253,27 @@ class _Witness:
         ]
         seen = f"; process {others[-1].process} had served the change by {self._at(others[-1].ended)}" if others else ""
         return Finding(
-            "reload.processes" if others else change.event,
-            f"{self._describe(wanted)}: the source changed ({change.event}) until {self._at(change.ended)}, which every"
+            "reload.processes" if others else event,
+            f"{self._describe(wanted)}: the source changed ({event}) until {self._at(change.ended)}, which every"
             f" process had to serve by {self._at(self._source.deadlines[missed])}",
             f"{self._what(request)}, still {self._describe(request.tokens)}{seen}",
             request,
         )
+
+    def _missed(self, request: Request, state: int, now: int) -> int:
+        """Find the change since a state that was missed.
+
+        Where the version that is wanted was not always wanted since, that is the one that brought it in, whatever
+        became of its files afterwards; or where the answer is from a higher one, the one that took that away.
+        """
+        by_version = {each: self._source.answering(each, self._version) for each in range(state, now + 1)}
+        served, wanted = by_version[state], by_version[now]
+        if self._answers[state] == request.tokens and served is not None and wanted is not None:
+            there = [each for each in range(state, now + 1) if served in self._source.versions(each)]
+            if there[-1] < now and number_of(served) > number_of(wanted) > -inf:
+                return there[-1]
+        seen_as = by_version if len({*by_version.values()}) > 1 else self._answers
+        return next(each for each in reversed(range(state, now)) if seen_as[each] != seen_as[now])
 
     def _went_back(self, request: Request, floor: int) -> Finding:
         newer = self._source.changes[floor - 1]
@@ -363,14 +314,3 @@ class _Witness:
 
     def _at(self, moment: float) -> str:
         return f"{moment - self._zero:.2f} s"
-
-
-def _number(version: str) -> float | int:
-    return int(version) if version != UNVERSIONED else -inf
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return one == other or int(one) == int(other)
-    except ValueError:
-        return False

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from conformance import timing
-from conformance.judge import UNVERSIONED, Change, Finding, Request, Tokens, answer, judge_by
+from conformance.judge import Finding, Request, judge_by
 from conformance.layouts.oracle import read_level
+from conformance.source_states import UNVERSIONED, Change, Tokens, answer
 from conformance.stand import LEFT_OUT, Stand
 from fixtures.trees import Tree, join
 

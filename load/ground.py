@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from conformance import timing
 from conformance.deployment import Deployment
 from conformance.implementation import ClockName, Implementation, Intervals, load_implementation
-from conformance.judge import Change
 from conformance.problems import HarnessError, InvalidInputError
 from conformance.project import Api, write_project
 from conformance.run import Run
+from conformance.source_states import Change
 from conformance.timing import Pace
 from fixtures.targets import Target, TargetError, open_target
 from fixtures.trees import Tree

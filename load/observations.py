@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from conformance.judge import Change
+from conformance.source_states import Change
 from load.profile import Profile
 from load.records import Ledger
 from load.stage import Ending, Opening

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from conformance import timing
-from conformance.judge import Change, Tokens
+from conformance.source_states import Change, Tokens
 from fixtures.edits import Event
 from fixtures.models import python_model
 from fixtures.targets import DirectoryTarget, Target

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conformance.judge import Change, Finding, Request, Tokens, judge
+from conformance.judge import Finding, Request, judge
+from conformance.source_states import Change, Tokens
 
 # `due`, `begun` and `ended` are moments of `timing.now`; `version` is LATEST or the number asked for; `answer` and
 # `process` are places in the tables of the batch; `served` is how many requests that process had served by then.

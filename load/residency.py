@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.judge import Change
+from conformance.source_states import Change
 
 Entry = tuple[str, str]
 """A version of a model: what the cache counts."""

@@ -24,9 +24,9 @@ from pydantic import BaseModel, ConfigDict
 
 from conformance import timing
 from conformance.deployment import ServerDiedError
-from conformance.judge import Change
 from conformance.problems import SuiteError
 from conformance.processes import announce, describe_exit
+from conformance.source_states import Change
 from fixtures.targets import TargetError
 from load.ground import Ground, Plan, open_ground
 from load.journals import Disk, JournalReader

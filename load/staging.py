@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.judge import Change
 from conformance.processes import start_announced
+from conformance.source_states import Change
 from load.ground import Plan
 from load.stage import PUBLISH, Ending, Opening, change_from_json
 

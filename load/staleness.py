@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from conformance.judge import UNVERSIONED, Change, Tokens
+from conformance.source_states import UNVERSIONED, Change, Tokens
 from load.records import LATEST, Ledger, Rows
 
 

@@ -12,10 +12,11 @@ from conformance import timing
 from conformance.broken_content import BROKEN, OBSTACLE
 from conformance.clock import Driven
 from conformance.deployment import ServerDiedError
-from conformance.judge import UNVERSIONED, Finding, Request, answer
+from conformance.judge import Finding, Request
 from conformance.recording import Recording
 from conformance.reload.publication import publication_event
 from conformance.reload.search import Search
+from conformance.source_states import UNVERSIONED, answer
 from fixtures.trees import Tree, join
 
 # Few, so that much happens to each of them; the order of the numbers as text is not that of the integers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from conformance.judge import UNVERSIONED
+from conformance.source_states import UNVERSIONED
 
 
 def publication_event(version: str, beside: Collection[str], seen: Sequence[Collection[str]]) -> str:

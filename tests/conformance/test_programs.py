@@ -15,13 +15,13 @@ from conformance.clock import Driven
 from conformance.deployment import Answer
 from conformance.forest import Grower
 from conformance.implementation import ClockName, Declares, Intervals
-from conformance.judge import answer
 from conformance.marks import PLAIN
 from conformance.recording import Recording
 from conformance.reload import programs
 from conformance.reload.program import Program
 from conformance.reload.programs import programs_on
 from conformance.reload.search import Search
+from conformance.source_states import answer
 from conformance.stand import LEFT_OUT, Stand, Version
 from conformance.timing import Pace
 from fixtures.trees import Tree

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
-from conformance.judge import Change
+from conformance.source_states import Change
 from load.observations import Observations, Usage
 from load.popularity import Draws, shares
 from load.profile import Rate, load_profile

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conformance.judge import Change
+from conformance.source_states import Change
 from load.clocks import SAME_CLOCK, Offset
 from load.records import LATEST, Answer, Kind, Ledger, Sheet, judge_rows
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from conformance.judge import Change
+from conformance.source_states import Change
 from load.residency import Timeline, evicting_share, excess, residency, runs
 
 TOKENS = [f"{number:016x}" for number in range(8)]

@@ -1,6 +1,6 @@
 """Staleness: what the answers say of a publication from both sides."""
 
-from conformance.judge import Change
+from conformance.source_states import Change
 from load.records import LATEST, Answer, Kind, Ledger, Sheet
 from load.staleness import staleness
 
