@@ -28,16 +28,19 @@ def await_agreement(
 ) -> Answer:
     """Ask until as many processes have answered right, with no wrong answer since; gives the last answer.
 
-    It is a wrong one if it was to a request sent after the `deadline`, a moment of `timing.now`. At least so many
-    `reads` in a row have to be right. Which processes there are is not asked: a server may replace them. Raises
-    `HarnessError` when all answers are right and too few processes gave them, `patience` seconds after the deadline.
+    It is a wrong one if it was to a request sent after the `deadline`, a moment of `timing.now`. So many `reads`, one
+    straight after the other, have to be right. Which processes there are is not asked: a server may replace them.
+    Raises `HarnessError` when all answers are right and too few processes gave them, `patience` seconds after the
+    deadline.
     """
     right: list[Answer] = []
 
     def attempt() -> Answer | None:
         is_late = timing.now() >= deadline
         answers = [question()]
-        if processes > 1 and is_right(answers[0]):
+        while len(answers) < reads and is_right(answers[-1]):
+            answers.append(question())
+        if processes > 1 and is_right(answers[-1]):
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 answers += pool.map(lambda _: question(), range(_AT_ONCE))
         wrong = next((answer for answer in answers if not is_right(answer)), None)
@@ -45,7 +48,7 @@ def await_agreement(
             right.clear()
             return wrong if is_late else None
         right.extend(answers)
-        return answers[-1] if len(right) >= reads and _are_from_all(right, processes) else None
+        return answers[-1] if _are_from_all(right, processes) else None
 
     last = timing.poll(attempt, until=deadline + patience)
     if last is None:

@@ -63,6 +63,11 @@ def test_answers_in_a_row_have_to_be_right() -> None:
     assert len(list(answers)) == 6
 
 
+def test_answers_in_a_row_have_time_when_there_is_none_left() -> None:
+    """Long after the deadline for the last change, too, several reads are made."""
+    assert _is_new(_await(iter([_new(1)] * 3), processes=1, reads=3, late=True, patience=0))
+
+
 def test_answers_in_turn_are_never_right() -> None:
     """Of a server that answers old and new in turn after the deadline the wrong answer is given."""
     assert _await(iter([_new(1), _old(1)]), processes=1, reads=3, late=True) == _old(1)
