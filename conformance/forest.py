@@ -300,17 +300,6 @@ class Forest:
         """End the server and, unless the run keeps its trees, delete what was published."""
         if self._deployment is not None:
             self._deployment.close()
-        if not self.run.keep:
-            # Nothing else uses this place, so that what an endpoint refuses to delete does no harm.
-            with contextlib.suppress(TargetError):
-                self._target.clear()
-        elif self.ground.setting.source == "s3":
-            self._copy_to_folder()
-
-    def _copy_to_folder(self) -> None:
-        """Put what is published where trees of directories are kept: an endpoint may end with the run."""
-        folder = self.run.target("local", self._place)
-        for place, tree in self._published():
-            # A key that no directory can hold is to be seen in the timeline only.
-            with contextlib.suppress(TargetError):
-                folder.write(tree, at=place)
+        # Nothing else uses this place, so that what an endpoint refuses to delete does no harm.
+        with contextlib.suppress(TargetError):
+            self.run.leave(self.ground.setting.source, self._place, self._published())

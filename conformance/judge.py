@@ -198,13 +198,12 @@ class _Witness:
         """Judge an error in the place of what has never been served since it is wanted; None if it has."""
         now = self._allowed(request).start
         since = max(state for state in range(now) if self._answers[state] != self._answers[now])
-        if any(other.tokens == self._answers[now] and other.ended < request.begun for other in self._since(since)):
+        wanted, begun = self._answers[now], self._source.changes[since].begun
+        if any(
+            begun <= other.begun and other.ended < request.begun and other.tokens == wanted for other in self._asked
+        ):
             return None
         return self.stale(request, since)
-
-    def _since(self, state: int) -> Iterator[Request]:
-        """Give the requests that were sent after a state had begun to end."""
-        return (other for other in self._asked if other.begun >= self._source.changes[state].begun)
 
     def _missed_addition(self, request: Request) -> Finding | None:
         """Judge an answer by a lower version that was the latest once, or is of those that are left; None if not so.

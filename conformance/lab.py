@@ -13,7 +13,6 @@ from conformance.project import Api
 from conformance.run import Run
 from conformance.stand import await_tokens
 from conformance.violations import Evidence, ViolationError
-from fixtures.targets import Target
 from fixtures.trees import Tree
 
 
@@ -30,8 +29,7 @@ class Lab:
         self.predictor: PredictorType = declares.predictors[0]
         self.source: Source = declares.sources[0]
         self.random = Random(f"{run.seed} {name}")
-        self._targets: list[Target] = []
-        self._keys = 0
+        self._published: dict[str, Tree] = {}
         self._deployments: list[Deployment] = []
 
     def grow(self, predictor: PredictorType | None = None) -> Tree:
@@ -41,13 +39,9 @@ class Lab:
     def publish(self, tree: Tree) -> str:
         """Publish a tree in a place of its own; gives the path to write into the configuration."""
         place = f"{self.random.getrandbits(48):012x}"
+        self._published[place] = tree
         target = self.run.target(self.source, place)
-        self._targets.append(target)
         target.write(tree)
-        if self.run.keep and self.source == "s3":
-            # An endpoint may end with the run.
-            self.run.target("local", place).write(tree)
-        self._keys += len(tree)
         return f"{target.url}/"
 
     def deploy(
@@ -59,7 +53,8 @@ class Lab:
         **more: Any,
     ) -> Deployment:
         """Start a server on a configuration, and do not wait for it; `more` are further keys of `predictor`."""
-        deployment = self.run.deployment(Api(predictor or self.predictor, models, witness, more), keys=self._keys)
+        keys = sum(map(len, self._published.values()))
+        deployment = self.run.deployment(Api(predictor or self.predictor, models, witness, more), keys=keys)
         self._deployments.append(deployment)
         deployment.spawn()
         return deployment
@@ -97,7 +92,7 @@ class Lab:
         return Evidence(
             setting=f"{last.api.predictor}-{self.source}",
             configuration=last.api.to_yaml().splitlines(),
-            tree=[target.url for target in self._targets],
+            tree=[self.run.target(self.source, place).url for place in self._published],
             timeline=last.history.timeline(set()),
             deadline=last.clock.explain(),
             log=last.last_log_lines(),
@@ -107,6 +102,5 @@ class Lab:
         """End every server and, unless the run keeps its trees, delete what was published."""
         for deployment in self._deployments:
             deployment.close()
-        for target in self._targets:
-            if not self.run.keep:
-                target.clear()
+        for place, tree in self._published.items():
+            self.run.leave(self.source, place, [("", tree)])

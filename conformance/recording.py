@@ -9,7 +9,7 @@ from functools import partial
 from conformance import timing
 from conformance.judge import Finding, Request, judge_by
 from conformance.layouts.oracle import read_level
-from conformance.source_states import UNVERSIONED, Change, Tokens, answer
+from conformance.source_states import UNVERSIONED, Change, SourceStates, Tokens, answer
 from conformance.stand import LEFT_OUT, Stand
 from fixtures.trees import Tree, join
 
@@ -88,19 +88,14 @@ class Recording:
 
     def lately_served(self, name: str) -> set[str]:
         """Give the versions of a model, "" for one without versions, in any state that a server may be in by now."""
-        changes = self._changes_of(name)
-        now, deadline = timing.now(), self._stand.deployment.clock.deadline
-        over = sum(deadline(change.ended) < now for change in changes)
-        return {version for change in changes[max(over - 1, 0) :] for version in change.versions}
+        states, now = self._states_of(name), timing.now()
+        return {version for state in states.allowed(now, now) for version in states.versions(state)}
 
     def seen(self, name: str) -> list[Collection[str]]:
         """Give the versions of a model, as `folders` does, in each of its states that every server has seen."""
-        changes = self._changes_of(name)
-        deadline = self._stand.deployment.clock.deadline
-        ends = [*(change.begun for change in changes[1:]), timing.now()]
-        return [
-            change.versions.keys() for change, end in zip(changes, ends, strict=False) if deadline(change.ended) <= end
-        ]
+        states, now = self._states_of(name), timing.now()
+        numbers = range(1, len(states.changes) + 1)
+        return [states.versions(state).keys() for state in numbers if states.had_to_be_seen(state, now)]
 
     def servable(self, name: str) -> Mapping[str, Tokens]:
         """Give the versions of a model that can be served now, each with its tokens."""
@@ -149,8 +144,8 @@ class Recording:
             one_process=self._stand.processes == 1,
         )
 
-    def _changes_of(self, name: str) -> list[Change]:
-        return [change for change in self._changes if change.model == name]
+    def _states_of(self, name: str) -> SourceStates:
+        return SourceStates(name, self._changes, self._stand.deployment.clock.deadline)
 
     def _change(self, name: str, event: str, change: Callable[[], None]) -> None:
         begun = timing.now()

@@ -7,7 +7,7 @@ import itertools
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,8 @@ from conformance.project import Api
 from conformance.s3.endpoint import S3, open_s3
 from conformance.s3.ledger import Entry
 from conformance.timing import Pace
-from fixtures.targets import DirectoryTarget, S3Target, Target
+from fixtures.targets import DirectoryTarget, S3Target, Target, TargetError
+from fixtures.trees import Tree
 
 T = TypeVar("T")
 
@@ -73,6 +74,21 @@ class Run:
         if source == "local":
             return DirectoryTarget(self.folder / "trees" / place)
         return S3Target(self.s3.client, self.s3.bucket, place)
+
+    def leave(self, source: Source, place: str, published: Iterable[tuple[str, Tree]]) -> None:
+        """Delete what lies in a place of the source, or keep it where the run keeps its trees.
+
+        `published` are the trees in it, each with its place in that; they are copied to the folder of the run from an
+        endpoint, which may end with the run. Raises `TargetError` for what cannot be deleted.
+        """
+        if not self.keep:
+            self.target(source, place).clear()
+        elif source == "s3":
+            folder = self.target("local", place)
+            for below, tree in published:
+                # A key that no directory can hold is to be seen in the timeline only.
+                with contextlib.suppress(TargetError):
+                    folder.write(tree, at=below)
 
     @property
     def s3(self) -> S3:

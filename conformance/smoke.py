@@ -13,6 +13,8 @@ from conformance.project import Api
 from conformance.run import Run
 from conformance.stand import await_tokens
 
+_PLACE = "smoke"
+
 
 class SmokeError(HarnessError):
     """The server could not be plugged in; `step` is spawn, ready, control, predict or stop."""
@@ -34,7 +36,7 @@ def check_smoke(run: Run) -> None:
     predictor = declares.predictors[0]
     source: Source = "local" if "local" in declares.sources else "s3"
     tree = MODELS[predictor](random=Random(run.seed))
-    target = run.target(source, "smoke")
+    target = run.target(source, _PLACE)
     target.write(tree)
     deployment = run.deployment(Api(predictor, {"model_path": f"{target.url}/"}), keys=len(tree))
     try:
@@ -54,8 +56,7 @@ def check_smoke(run: Run) -> None:
             raise SmokeError("stop", str(error), deployment) from error
     finally:
         deployment.close()
-        if not run.keep:
-            target.clear()
+        run.leave(source, _PLACE, [("", tree)])
 
 
 def _check_control(deployment: Deployment) -> None:

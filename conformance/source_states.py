@@ -86,9 +86,10 @@ class SourceStates:
         """Give the versions that can be served in a state, each with its tokens."""
         return self.changes[state - 1].versions if state else {}
 
-    def had_to_be_seen(self, state: int) -> bool:
-        """Whether a state lasted until its deadline; not of the first one, nor of the last."""
-        return self.deadlines[state - 1] <= self._begun[state]
+    def had_to_be_seen(self, state: int, now: float = inf) -> bool:
+        """Whether a state lasted until its deadline, the last one until `now`; not of that before the first change."""
+        end = self._begun[state] if state < len(self.changes) else now
+        return self.deadlines[state - 1] <= end
 
     def event(self, number: int, now: int) -> str:
         """Give the clause that asks to see a change: of a model that nobody had to see gone a version was removed."""

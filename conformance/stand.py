@@ -112,14 +112,14 @@ class Stand:
             ask["version"] = version
         return self.deployment.predict(witness_payload(ask), about=name)
 
-    def await_answer(self, question: Callable[[], Answer], is_right: Callable[[Answer], bool]) -> Answer:
+    def await_answer(
+        self, question: Callable[[], Answer], is_right: Callable[[Answer], bool], *, reads: int = 1
+    ) -> Answer:
         """Ask until the answer of each process is right or the deadline has passed; gives the last answer.
 
+        So many `reads` in a row have to be right.
         Raises `HarnessError` when some process never answers.
         """
-        return self._await_answer(question, is_right, reads=1)
-
-    def _await_answer(self, question: Callable[[], Answer], is_right: Callable[[Answer], bool], reads: int) -> Answer:
         deadline, patience = self.catch_up(), self.deployment.pace.answer
         return await_agreement(self.processes, question, is_right, deadline=deadline, patience=patience, reads=reads)
 
@@ -139,10 +139,10 @@ class Stand:
         """Expect the files below `folder` of a model to be served in time, those and no others, and to stay."""
         expected = frozenset(self.models[name].under(folder).tokens.values())
         assert expected, f"the planting {name}/{folder} carries no token to be recognised by"
-        answer = self._await_answer(
+        answer = self.await_answer(
             lambda: self.ask(name, version, call=call, named=named),
             lambda answer: answer.tokens == expected,
-            self._reads,
+            reads=self._reads,
         )
         if answer.tokens != expected:
             raise ViolationError(
@@ -161,7 +161,9 @@ class Stand:
 
     def expect_gone(self, name: str, version: Version = LEFT_OUT) -> None:
         """Expect a request that was served before to err in time."""
-        answer = self._await_answer(lambda: self.ask(name, version), lambda answer: not answer.is_served, self._reads)
+        answer = self.await_answer(
+            lambda: self.ask(name, version), lambda answer: not answer.is_served, reads=self._reads
+        )
         if answer.is_served:
             raise ViolationError(f"{self.question(name, version)} is an error in time", self.describe(answer))
 

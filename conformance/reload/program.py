@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -35,6 +35,10 @@ class FaultFoundError(Exception):
 
 class ServerGone(BaseException):
     """The server is gone, so that no step can follow."""
+
+
+def _names_of(versions: Iterable[tuple[str, str]]) -> list[str]:
+    return sorted({name for name, _ in versions})
 
 
 def _step(function: Callable[..., None]) -> Callable[..., None]:
@@ -149,7 +153,7 @@ class Program(RuleBasedStateMachine):
     @_step
     def remove_model(self, data: st.DataObject, *, look: bool) -> None:
         """Remove a model with all of its versions."""
-        name = data.draw(st.sampled_from(self._names_of(self._published())), "model")
+        name = data.draw(st.sampled_from(_names_of(self._published())), "model")
         self._say(f"remove {name} with all of its versions")
         for version in self._versions(name):
             self._recording.remove(self._model(name), version, event="reload.model-removed")
@@ -208,7 +212,7 @@ class Program(RuleBasedStateMachine):
                 self._stand.remove(self._model(name))
 
     def _draw_version(self, data: st.DataObject, among: list[tuple[str, str]]) -> tuple[str, str]:
-        names = self._names_of(among)
+        names = _names_of(among)
         # What happens to one model between two looks is what servers get wrong: the one before, more often than not.
         name = data.draw(st.sampled_from(names + [self._last] * 2 * (self._last in names)), "model")
         self._last = name
@@ -307,9 +311,6 @@ class Program(RuleBasedStateMachine):
 
     def _published(self) -> list[tuple[str, str]]:
         return [(name, version) for name in _NAMES for version in self._versions(name)]
-
-    def _names_of(self, versions: list[tuple[str, str]]) -> list[str]:
-        return sorted({name for name, _ in versions})
 
     def _broken(self) -> list[tuple[str, str]]:
         return [each for each in self._published() if self._is_broken(*each)]

@@ -3,17 +3,15 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
 
 from conformance import timing
 from conformance.held_request import expect_held_during
+from conformance.judge import Request
 from conformance.marks import THREADED, Grow, Planting, clause, planting
 from conformance.problems import UnobservableError
 from conformance.recording import Recording
 from conformance.stand import Stand
 from fixtures.trees import Tree, versions
-
-T = TypeVar("T")
 
 UPDATES = 3
 
@@ -139,31 +137,26 @@ def _expect_held(stand: Stand, name: str, folder: str, change: Callable[[], None
 
 
 def _updated_while_asked(stand: Stand, name: str, threads: int = 1) -> Recording:
-    """Overwrite a model several times, file by file, while so many threads ask for it."""
+    """Overwrite a model several times, file by file, while so many threads ask until what it is now is served."""
     recording = Recording(stand)
-    for _ in range(UPDATES):
-        overwrite = partial(recording.put, name, stand.grow(), event="reload.updated-in-place")
-        for request in _ask_during(stand, name, overwrite, partial(recording.ask, name), threads):
-            recording.record(request)
-    return recording
 
-
-def _ask_during(stand: Stand, name: str, change: Callable[[], None], ask: Callable[[], T], threads: int) -> list[T]:
-    """Ask again and again, in so many threads, while a model is changed and until what it is now is served."""
-
-    def change_and_see() -> None:
-        change()
+    def update_and_see() -> None:
+        recording.put(name, stand.grow(), event="reload.updated-in-place")
         stand.expect_served(name)
 
-    def ask_until_then() -> list[T]:
-        answers = []
-        while not changing.done():
-            answers.append(ask())
+    def ask_until_then() -> list[Request]:
+        requests = []
+        while not updating.done():
+            requests.append(recording.ask(name))
             timing.pause_between_requests()
-        return answers
+        return requests
 
-    with ThreadPoolExecutor(1 + threads) as pool:
-        changing = pool.submit(change_and_see)
-        asking = [pool.submit(ask_until_then) for _ in range(threads)]
-        changing.result()
-        return [answer for asked in asking for answer in asked.result()]
+    for _ in range(UPDATES):
+        with ThreadPoolExecutor(1 + threads) as pool:
+            updating = pool.submit(update_and_see)
+            asking = [pool.submit(ask_until_then) for _ in range(threads)]
+            updating.result()
+            for asked in asking:
+                for request in asked.result():
+                    recording.record(request)
+    return recording

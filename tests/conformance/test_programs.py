@@ -9,12 +9,10 @@ import pytest
 from hypothesis.errors import Flaky
 from hypothesis.stateful import invariant
 
-from conformance import timing
 from conformance.catalogue import SOURCES, PredictorType, Source
-from conformance.clock import Driven
 from conformance.deployment import Answer
 from conformance.forest import Grower
-from conformance.implementation import ClockName, Declares, Intervals
+from conformance.implementation import ClockName, Declares
 from conformance.marks import PLAIN
 from conformance.recording import Recording
 from conformance.reload import programs
@@ -23,8 +21,8 @@ from conformance.reload.programs import programs_on
 from conformance.reload.search import Search
 from conformance.source_states import answer
 from conformance.stand import LEFT_OUT, Stand, Version
-from conformance.timing import Pace
 from fixtures.trees import Tree
+from tests.conformance.driven_field import DrivenField
 
 DECLARED: list[tuple[list[PredictorType], list[Source], bool]] = [
     (["python", "onnx", "tensorflow"], list(SOURCES), True),
@@ -58,37 +56,19 @@ def test_what_breaks_hypothesis_is_raised_as_it_is(monkeypatch: pytest.MonkeyPat
         programs.search(STAND, programs=1, seed=1)
 
 
-class RightStand:
-    """A stand as programs use it, of a server that looks when it is told to and is always right."""
-
-    predictor = "python"
-    processes = 1
+class RightStand(DrivenField):
+    """A stand as programs use it, of a server that is always right."""
 
     def __init__(self) -> None:
-        pace = Pace(Intervals())
-        clock = Driven(pace, lambda: None, lambda: None)
-        self.deployment = SimpleNamespace(clock=clock, pace=pace, ready_at=timing.now())
+        super().__init__("python", {})
         self.forest = SimpleNamespace(ground=SimpleNamespace(configuration=PLAIN))
-        self.models: dict[str, Tree] = {}
         self.grow = Grower("python", Random(1))
         self.recording: Recording | None = None
-
-    def put(self, name: str, files: Tree) -> None:
-        """Publish files."""
-        self.models[name] = Tree({**self.models.get(name, {}), **files})
 
     def remove(self, name: str, folder: str = "") -> None:
         """Remove a model."""
         assert not folder
         self.models[name] = Tree()
-
-    def remove_file(self, name: str, key: str) -> None:
-        """Remove one file."""
-        self.models[name] = self.models[name].without(key)
-
-    def catch_up(self) -> None:
-        """Look."""
-        self.deployment.clock.catch_up(timing.now())
 
     def ask(self, name: str, version: Version = LEFT_OUT) -> Answer:
         """Answer by what is published now."""

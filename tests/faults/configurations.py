@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ LONG_TESTS = {
 }
 
 
+@cache
+def _features_of_reference() -> list[str]:
+    features: list[str] = tomllib.loads(REFERENCE.read_text(encoding="utf-8"))["declares"]["features"]
+    return features
+
+
 @dataclass(frozen=True)
 class Configuration:
     """A part of what the reference declares; the suite runs its tests that speak of it, whatever they judge.
@@ -46,8 +53,7 @@ class Configuration:
     @property
     def features(self) -> list[str]:
         """The features that are declared."""
-        declared = tomllib.loads(REFERENCE.read_text(encoding="utf-8"))["declares"]["features"]
-        return [feature for feature in declared if feature not in self.without] + list(self.besides)
+        return [feature for feature in _features_of_reference() if feature not in self.without] + list(self.besides)
 
     def concerns(self, clause: Clause) -> bool:
         """Whether a clause speaks of a server like this."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +22,19 @@ from tests.faults.configurations import (
     PYTHON_S3_AND_LOCAL,
 )
 from tests.faults.registry import fault
+
+
+def _die_of(is_fatal: Callable[[dict[str, list[File]], dict[str, str]], bool]) -> None:
+    """End the process when models.dir holds something, told by its models and by what lies beside them."""
+    split = layout.split
+
+    def fragile(files: Iterable[File]) -> tuple[dict[str, list[File]], dict[str, str]]:
+        models, aside = split(files)
+        if is_fatal(models, aside):
+            os._exit(70)
+        return models, aside
+
+    keeper.split = fragile
 
 
 @fault(
@@ -86,15 +99,7 @@ def _prefix_without_slash() -> None:
 )
 def _dies_on_prefix_neighbours() -> None:
     """Two models of models.dir, of which the name of one begins with that of the other, end the process."""
-    split = layout.split
-
-    def fragile(files: Iterable[File]) -> tuple[dict[str, list[File]], dict[str, str]]:
-        models, aside = split(files)
-        if any(longer.startswith(shorter) for shorter, longer in pairwise(sorted(models))):
-            os._exit(70)
-        return models, aside
-
-    keeper.split = fragile
+    _die_of(lambda models, _: any(longer.startswith(shorter) for shorter, longer in pairwise(sorted(models))))
 
 
 @fault(
@@ -105,15 +110,7 @@ def _dies_on_prefix_neighbours() -> None:
 )
 def _dies_on_stray_file() -> None:
     """A file beside the models of models.dir ends the process."""
-    split = layout.split
-
-    def fragile(files: Iterable[File]) -> tuple[dict[str, list[File]], dict[str, str]]:
-        models, aside = split(files)
-        if aside:
-            os._exit(70)
-        return models, aside
-
-    keeper.split = fragile
+    _die_of(lambda _, aside: bool(aside))
 
 
 @fault(
@@ -292,15 +289,7 @@ def _folder_marker_is_a_version() -> None:
 )
 def _dies_on_dotfiles_alone() -> None:
     """A folder with nothing but dotfiles ends the process."""
-    split = layout.split
-
-    def fragile(files: Iterable[File]) -> tuple[dict[str, list[File]], dict[str, str]]:
-        models, aside = split(files)
-        if any(all("/." in file.key for file in listed) for listed in models.values()):
-            os._exit(70)
-        return models, aside
-
-    keeper.split = fragile
+    _die_of(lambda models, _: any(all("/." in file.key for file in listed) for listed in models.values()))
 
 
 @fault(

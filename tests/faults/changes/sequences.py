@@ -31,6 +31,12 @@ def _remembered(models: Models) -> dict[tuple[str, str], Any]:
     return _REMEMBERED.setdefault(models, {})
 
 
+def _stamps(models: Models, name: str) -> dict[str, int]:
+    """Give the versions that a model had at the last look, each with the stamp of its content."""
+    known = models._models.get(name)
+    return {slot.label: slot.stamp for slot in known.descending} if known else {}
+
+
 def _is_back_alone(models: Models, name: str, versions: Mapping[str, int]) -> bool:
     """Whether a model comes in that was not there at the last look, with one version."""
     return name not in models._models and len(versions) == 1
@@ -137,8 +143,7 @@ def _removal_hides_an_addition() -> None:
     arrange: Arrange = Models._arrange
 
     def one_thing_at_a_time(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
-        known = self._models.get(name)
-        before = {slot.label for slot in known.descending} if known else set()
+        before = _stamps(self, name).keys()
         staying = {label: stamp for label, stamp in versions.items() if label in before}
         return arrange(self, name, staying if staying and before - versions.keys() else versions)
 
@@ -157,8 +162,7 @@ def _addition_hides_a_removal() -> None:
     arrange: Arrange = Models._arrange
 
     def one_thing_at_a_time(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
-        known = self._models.get(name)
-        before = {slot.label: slot.stamp for slot in known.descending} if known else {}
+        before = _stamps(self, name)
         is_one_of_several = "" not in {*before, *versions} and before.keys() & versions.keys()
         removed = before.keys() - versions.keys() if is_one_of_several and versions.keys() - before.keys() else ()
         return arrange(self, name, {**versions, **{label: before[label] for label in removed}})
@@ -185,8 +189,7 @@ def _returned_version_is_not_the_latest() -> None:
 
     def only_new(self: Models, name: str, versions: Mapping[str, int]) -> tuple[Model, list[Slot]]:
         ever = _remembered(self)
-        known = self._models.get(name)
-        before = {slot.label for slot in known.descending} if known else set()
+        before = _stamps(self, name).keys()
         for label in before - versions.keys():
             ever[name, label] = "removed"
         returned = {label for label in versions.keys() - before if ever.get((name, label)) == "removed"}

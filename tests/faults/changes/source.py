@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -169,15 +168,20 @@ def _vanished_object_wedges_model() -> None:
 )
 def _ready_before_first_scan() -> None:
     """The server says that it is ready as soon as it listens."""
+    _answer_until_ready(200, b'{"message":"soon"}')
+
+
+def _answer_until_ready(status: int, body: bytes) -> None:
+    """Answer the readiness call otherwise than by 503 until the server is ready."""
     when_ready = Application._when_ready
 
-    def at_once(self: Application, summary: Any) -> Answer:
+    def answer(self: Application, summary: Any) -> Answer:
         try:
             return when_ready(self, summary)
         except UnavailableError:
-            return 200, [("content-type", "application/json")], b'{"message":"soon"}'
+            return status, [("content-type", "application/json")], body
 
-    Application._when_ready = at_once
+    Application._when_ready = answer
 
 
 @fault(
@@ -188,15 +192,7 @@ def _ready_before_first_scan() -> None:
 )
 def _not_ready_is_500() -> None:
     """Until a server is ready it answers the readiness call with status 500."""
-    when_ready = Application._when_ready
-
-    def or_500(self: Application, summary: Any) -> Answer:
-        try:
-            return when_ready(self, summary)
-        except UnavailableError as error:
-            return 500, [("content-type", "application/json")], json.dumps({"error": str(error)}).encode()
-
-    Application._when_ready = or_500
+    _answer_until_ready(500, b'{"error":"not ready"}')
 
 
 @fault(
